@@ -1,0 +1,153 @@
+"""The command line: python -m cifarlib CMD …"""
+
+import argparse
+import json
+import sys
+from dataclasses import MISSING, asdict, fields
+
+import numpy as np
+import pandas as pd
+
+from .benchmark import images_per_second, plan
+from .data import SPLITS, load_cifar100
+from .experiments import BUDGETS, INITS, Experiment, grid
+from .gridrun import run_grid
+from .models import BACKBONES
+from .records import Run, check_record, load_runs, publish
+from .running import run
+
+
+def data(asked: argparse.Namespace) -> None:
+    """Show where the pictures come from, what they are, and their fingerprints."""
+    for split in SPLITS:
+        images = load_cifar100(split, asked.root, asked.source)
+        counts = np.bincount(images.labels, minlength=len(images.classes))
+        mean, std = (" ".join(f"{value:.4f}" for value in values) for values in images.channel_statistics())
+        print(f"{split}: {images!r}\n  {counts.min()} to {counts.max()} pictures a class\n  mean {mean}, std {std}")
+        print(f"  fingerprint {images.fingerprint}")
+    for number, name in enumerate(images.superclasses or ()):
+        members = sorted({images.classes[label] for label in images.labels[images.coarse_labels == number]})
+        print(f"  {name}: {', '.join(members)}")
+
+
+def train(asked: argparse.Namespace) -> None:
+    """Train one experiment, or show its record."""
+    experiment = Experiment(**{field.name: getattr(asked, field.name) for field in fields(Experiment)})
+    finished = run(experiment, asked.retrain, runs_dir=asked.runs_dir)
+    print(f"{_table([finished])}\n{finished.path}")
+
+
+def run_cells(asked: argparse.Namespace) -> int:
+    """Run every experiment of a budget that is missing; exit code 1 if one could not be run."""
+    finished, failed = run_grid(_cells(asked), jobs=asked.jobs, runs_dir=asked.runs_dir, backend=asked.backend)
+    print("\n".join([_table(finished), *(f"open: {name}: {why}" for name, why in failed.items())]))
+    return 1 if failed else 0
+
+
+def plan_cells(asked: argparse.Namespace) -> None:
+    """Measure this machine and print the expected time and memory of each run of a grid."""
+    print(plan(_cells(asked)).to_string(index=False))
+
+
+def benchmark(asked: argparse.Namespace) -> None:
+    """Print images/s of the bare training step and of the whole loop, and their ratio."""
+    bare, loop, ratio = images_per_second(asked.backbone, asked.image_size, steps=asked.steps)
+    print(f"bare step {bare:.0f} images/s\nwhole loop {loop:.0f} images/s\nratio {ratio:.2f}")
+
+
+def results(asked: argparse.Namespace) -> int:
+    """Print recorded runs, as a table or JSON, or re-check them; exit code 1 if a record fails its check."""
+    runs = load_runs(runs_dir=asked.runs_dir)
+    if asked.check:
+        wrong = {run.experiment.id: check_record(run.path) for run in runs}
+        print("\n".join(f"{name}: {'; '.join(lines) or 'good'}" for name, lines in wrong.items()) or "no runs")
+        return int(any(wrong.values()))
+    shown = [{"experiment": asdict(run.experiment), "test": run.test, "provenance": run.provenance} for run in runs]
+    print(json.dumps(shown, ensure_ascii=False) if asked.json else _table(runs))
+    return 0
+
+
+def publish_runs(asked: argparse.Namespace) -> None:
+    """Check the records in a folder and add them to the package."""
+    print("\n".join(path.name for path in publish(asked.folder)))
+
+
+def _cells(asked: argparse.Namespace) -> list[Experiment]:
+    axes = {"backbones": asked.backbone, "image_sizes": asked.image_size, "inits": asked.init}
+    others = {field.name: getattr(asked, field.name) for field in fields(Experiment)[4:]}
+    return grid(asked.budget, **{name: values for name, values in axes.items() if values}, **others)
+
+
+def _table(runs: list[Run]) -> str:
+    rows = [
+        {"run": run.experiment.id, "epochs": len(run.history), "valid": run.history.valid_accuracy.max()}
+        | {name: run.test[name] for name in ("accuracy", "top5", "tta_accuracy")}
+        | {"data": run.provenance["data"]["name"]}
+        for run in runs
+    ]
+    return pd.DataFrame(rows).to_string(index=False, float_format="{:.2%}".format) if rows else "no runs"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:
+        self.exit(2, f"error: {message}; see --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m cifarlib", description="Which backbone learns CIFAR-100 best?")
+    commands = parser.add_subparsers(required=True, metavar="CMD")
+
+    def command(name: str, action, *, many: bool | None = None) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=action.__doc__, description=action.__doc__)
+        made.set_defaults(action=action)
+        names = {"backbone": [*BACKBONES, "any timm name"], "init": INITS, "budget": BUDGETS}
+        for field in fields(Experiment) if many is not None else ():
+            several = many and field.name in ("backbone", "image_size", "init")
+            made.add_argument(
+                f"--{field.name.replace('_', '-')}",
+                type=field.type,
+                nargs="+" if several else None,
+                required=field.default is MISSING and not several,
+                default=None if field.default is MISSING else field.default,
+                help=", ".join(names.get(field.name, ())),
+            )
+        return made
+
+    made = command("data", data)
+    made.add_argument("--root", help="folder with the data (default: CIFARLIB_DATA, else data/)")
+    made.add_argument("--source", default="auto")
+    made = command("train", train, many=False)
+    made.add_argument("--retrain", action="store_true", help="train even where there is a record")
+    made.add_argument("--runs-dir", help="default: CIFARLIB_RUNS, else runs/ in the repository")
+    for name, action in (("grid", run_cells), ("plan", plan_cells)):
+        made = command(name, action, many=True)
+        made.add_argument("--jobs", type=int, default=1, help="processes side by side")
+        made.add_argument("--backend", default="loky", help="joblib's: loky, or a registered dask or ray")
+        made.add_argument("--runs-dir")
+    made = command("benchmark", benchmark)
+    made.add_argument("--backbone", required=True)
+    made.add_argument("--image-size", type=int, required=True)
+    made.add_argument("--steps", type=int, default=20, help="batches of 64 a window; five windows are measured")
+    made = command("results", results)
+    made.add_argument("--json", action="store_true")
+    made.add_argument("--check", action="store_true", help="check each record against its predictions")
+    made.add_argument("--runs-dir")
+    command("publish", publish_runs).add_argument("folder")
+    return parser
+
+
+def main() -> int:
+    """Run one command; bad input gives one line and exit code 2."""
+    asked = _parser().parse_args()
+    try:
+        return asked.action(asked) or 0
+    except (ValueError, FloatingPointError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last finished epoch", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""Every figure of the series, in one style, with one colour and marker a backbone."""
+
+import inspect
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from IPython.display import Code
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from .experiments import IMAGE_SIZES
+from .files import repository_root
+from .models import BACKBONES
+from .records import Run
+
+COLORS = {
+    "EfficientNet_b0": "#c0392b",
+    "ResNet18": "#e69f00",
+    "ResNet50": "#0072b2",
+    "SE-ResNeXt50": "#56b4e9",
+    "EfficientNet_lite0": "#cc79a7",
+}
+MARKERS = dict(zip(COLORS, "so^Dv", strict=True))
+SPARE_COLORS, SPARE_MARKERS = ("#009e73", "#7b4173", "#8c6d31", "#636363", "#17becf"), "PX*<>"
+WIDTH = 8  # inches, the width of a notebook's column
+
+
+def use_style() -> None:
+    """Set the one style of the series for the figures that follow."""
+    sns.set_theme(style="whitegrid", context="notebook", font_scale=0.85)
+    plt.rcParams.update(
+        {"figure.dpi": 90, "savefig.dpi": 90, "axes.titlesize": 11, "lines.linewidth": 1.8, "lines.markersize": 4.5}
+    )
+
+
+def save(figure: Figure, name: str) -> Path | None:
+    """Write a figure to images/<name>.png if CIFARLIB_SAVE_FIGURES=1 asks for it, and return the path."""
+    if os.environ.get("CIFARLIB_SAVE_FIGURES") != "1":
+        return None
+    path = repository_root() / "images" / f"{name}.png"
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, bbox_inches="tight", dpi=110)
+    return path
+
+
+def show_source(thing: object) -> Code:
+    """Return the source of a function or class, for a notebook to show with colours."""
+    return Code(inspect.getsource(thing), language="python")
+
+
+def look(backbone: str, among: Sequence[str] = ()) -> dict[str, str]:
+    """Return a backbone's colour and marker; the ones not of the series get spare ones, in order of `among`."""
+    if backbone in COLORS:
+        return {"color": COLORS[backbone], "marker": MARKERS[backbone]}
+    others = [name for name in among if name not in COLORS]
+    place = (others.index(backbone) if backbone in others else 0) % len(SPARE_COLORS)
+    return {"color": SPARE_COLORS[place], "marker": SPARE_MARKERS[place]}
+
+
+def picture_grid(
+    images: Sequence[np.ndarray],
+    titles: Sequence[str] | None = None,
+    *,
+    columns: int = 10,
+    row_labels: Sequence[str] | None = None,
+    size: float | None = None,
+) -> Figure:
+    """Show pictures (H, W, 3), uint8 or floats on 0-1, row by row; row_labels stand left of each row."""
+    rows = -(-len(images) // columns)
+    size = size or WIDTH / columns
+    height = size * (1.28 if titles is not None else 1.04)
+    figure, axes = plt.subplots(rows, columns, figsize=(size * columns, height * rows), squeeze=False)
+    for place, axis in enumerate(axes.flat):
+        axis.set_xticks([]), axis.set_yticks([])
+        axis.grid(False)
+        if place >= len(images):
+            axis.set_visible(False)
+            continue
+        axis.imshow(images[place], interpolation="nearest")
+        if titles is not None:
+            axis.set_title(titles[place], fontsize=7, pad=2)
+        if row_labels is not None and place % columns == 0:
+            axis.set_ylabel(row_labels[place // columns], rotation=0, ha="right", va="center", fontsize=8)
+    figure.subplots_adjust(wspace=0.06, hspace=0.3 if titles is not None else 0.06)
+    return figure
+
+
+def legend_lines(runs: Mapping[str, Run | None]) -> Figure:
+    """Draw the key to the curves: each backbone's line, and which are open."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.5))
+    for name, run in runs.items():
+        label = name if run else f"{name} (open)"
+        axis.plot([], [], label=label, linestyle="-" if run else ":", **look(name, list(runs)))
+    axis.legend(loc="center", ncols=min(5, len(runs)), frameon=False, columnspacing=1.2, handlelength=1.8)
+    axis.axis("off")
+    return figure
+
+
+def curves(runs: Mapping[str, Run | None], measure: str, *, title: str = "") -> Figure:
+    """Draw "loss" or "accuracy" by epoch, training beside validation, one line a backbone.
+
+    Where the runs' budgets differ, each line's name says its own.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.1), layout="constrained")
+    done = {name: run for name, run in runs.items() if run}
+    budgets = {run.experiment.budget for run in done.values()}
+    for axis, part in zip(axes, ("train", "valid"), strict=True):
+        for name, run in done.items():
+            label = name if len(budgets) == 1 else f"{name} ({run.experiment.budget})"
+            every = max(1, len(run.history) // 10)
+            style = look(name, list(runs))
+            axis.plot(run.history.epoch, run.history[f"{part}_{measure}"], label=label, markevery=every, **style)
+        axis.set(title={"train": "training", "valid": "validation"}[part], xlabel="epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if measure == "accuracy":
+            axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes[0].set_ylabel("cross entropy (nats)" if measure == "loss" else "accuracy")
+    axes[1].legend(fontsize=7.5)
+    said = f"{title} · " if title else ""
+    figure.suptitle(f"{said}budget: {', '.join(sorted(budgets)) or 'open'}", fontsize=11)
+    return figure
+
+
+def learning_rates(schedules: Mapping[str, Sequence[float]]) -> Figure:
+    """Draw learning rate by epoch, one line a named schedule."""
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.6, 2.6), layout="constrained")
+    for name, rates in schedules.items():
+        axis.plot(range(1, len(rates) + 1), rates, marker=".", label=name)
+    axis.set(xlabel="epoch", ylabel="learning rate")
+    axis.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+    axis.legend()
+    return figure
+
+
+def results_figure(cells: pd.DataFrame, *, title: str = "") -> Figure:
+    """Draw test accuracy by image size, a panel a kind: ours filled, the published hollow.
+
+    cells: columns kind, image_size, backbone, ours, published (fractions, NaN where open), budget. Where
+    ours have several budgets, each filled mark carries the first letter of its own.
+    """
+    kinds = list(dict.fromkeys(cells.kind))
+    figure, axes = plt.subplots(1, len(kinds), figsize=(WIDTH, 4), sharey=True, layout="constrained", squeeze=False)
+    several = cells[cells.ours.notna()].budget.nunique() > 1
+    for axis, kind in zip(axes[0], kinds, strict=True):
+        for number, backbone in enumerate(BACKBONES):
+            rows = cells[(cells.kind == kind) & (cells.backbone == backbone)]
+            x = rows.image_size.map(IMAGE_SIZES.index) + 0.13 * (number - 2)
+            axis.plot(x, rows.published, **look(backbone), linestyle="", fillstyle="none", alpha=0.9)
+            axis.plot(x, rows.ours, **look(backbone), linestyle="", label=backbone)
+            for place, ours, budget in zip(x, rows.ours, rows.budget, strict=True) if several else ():
+                if ours == ours:  # not open
+                    axis.annotate(budget[0], (place, ours), (3, -8), textcoords="offset points", fontsize=6)
+        axis.set(title=kind, xlabel="image size (px)", xticks=range(len(IMAGE_SIZES)), xticklabels=IMAGE_SIZES)
+        axis.grid(axis="x", visible=False)
+        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes[0, 0].set_ylabel("test accuracy")
+    key = {"title": "filled: ours · hollow: published", "loc": "outside lower center", "ncols": 5, "frameon": False}
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), **key)
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
+    """Draw a confusion matrix (C, C) as shares of each true class, in %."""
+    shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    figure, axis = plt.subplots(figsize=(WIDTH, WIDTH * 0.8), layout="constrained")
+    labels = [name.replace("_", " ") for name in names]
+    sns.heatmap(shares, ax=axis, cmap="rocket_r", xticklabels=labels, yticklabels=labels, square=True, linewidths=0.3,
+                cbar_kws={"label": "share of the true superclass (%)", "shrink": 0.7})  # fmt: skip
+    axis.set(xlabel="predicted", ylabel="true")
+    axis.tick_params(labelsize=7)
+    return figure
+
+
+def literature_line(papers: pd.DataFrame, marks: Mapping[str, float]) -> Figure:
+    """Draw top-1 (%) of papers by date, extra data in another colour, and horizontal `marks` (name: top-1 %)."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.2), layout="constrained")
+    palette = {"none": "#0072b2", "ImageNet": "#009e73", "JFT-300M": "#cc79a7"}
+    for extra, group in papers.groupby("extra_data", sort=False):
+        axis.scatter(group.published, group.top1_percent, color=palette[extra], label=f"extra data: {extra}", zorder=3)
+    for number, paper in enumerate(papers.itertuples()):
+        offset = (5, -11 if number % 2 else 5)
+        axis.annotate(
+            paper.method, (paper.published, paper.top1_percent), offset, textcoords="offset points", fontsize=6.5
+        )
+    for number, (name, top1) in enumerate(marks.items()):
+        color = ("#c0392b", "#555555", "#e69f00")[number % 3]
+        axis.axhline(top1, color=color, linestyle="--", linewidth=1.2, label=f"{name}: {top1:.1f} %")
+    axis.set(xlabel="published", ylabel="CIFAR-100 top-1 (%)")
+    axis.margins(x=0.12)
+    axis.legend(fontsize=7.5, loc="lower right")
+    return figure

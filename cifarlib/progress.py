@@ -1,0 +1,12 @@
+"""One plain progress bar for long work: to standard output in a notebook, to standard error elsewhere."""
+
+import sys
+from typing import Any
+
+from tqdm import tqdm
+
+
+def progress_bar(**options: Any) -> tqdm:
+    """Return a tqdm bar; a notebook shows standard error as an alarm, so there it goes to the output."""
+    stream = sys.stdout if "ipykernel" in sys.modules else sys.stderr
+    return tqdm(file=stream, ncols=100, mininterval=0.5, **options)

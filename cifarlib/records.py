@@ -1,0 +1,183 @@
+"""Records of runs: what was asked, every epoch, the test results, and how it was made."""
+
+import hashlib
+import json
+import os
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors.torch import load_file
+from torch import nn
+
+from .experiments import BUDGETS, Experiment
+from .files import PACKAGE, atomic_path, file_digest, user_folder, write_json
+from .models import create_model
+from .training import HISTORY
+
+FORMAT = 1
+PUBLISHED = PACKAGE / "records"
+RECORD, PREDICTIONS, BEST = "record.json", "predictions.npz", "best.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run, read from its record.
+
+    history: DataFrame, a row an epoch (epoch, lr, train_loss, train_accuracy, valid_loss,
+    valid_accuracy, seconds). test: accuracy, top5, tta_accuracy, tta_views, random_tta_accuracies
+    (fractions). provenance: data, weights, device, precision, versions, seconds. path: its JSON file.
+    """
+
+    experiment: Experiment
+    history: pd.DataFrame
+    test: dict[str, Any]
+    provenance: dict[str, Any]
+    path: Path
+
+    @property
+    def published(self) -> bool:
+        """Whether the record came with the package."""
+        return self.path.parent == PUBLISHED
+
+    @property
+    def predictions_path(self) -> Path:
+        """The .npz file beside the record."""
+        return self.path.with_suffix(".npz") if self.published else self.path.with_name(PREDICTIONS)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch with the best validation accuracy, whose weights were tested."""
+        return int(self.history.epoch[self.history.valid_accuracy.idxmax()])
+
+    def predictions(self) -> dict[str, np.ndarray]:
+        """Return the test predictions, pictures in canonical order.
+
+        labels (N,), classes (N, 5) the five likeliest, probabilities float16 (N, 5), tta (N,).
+        """
+        with np.load(self.predictions_path, allow_pickle=False) as arrays:
+            return dict(arrays)
+
+    def load_model(self) -> nn.Module:
+        """Return the trained model; only one's own runs keep their weights, others raise ValueError."""
+        asked, path = self.experiment, self.path.with_name(BEST)
+        if self.published or not path.exists():
+            raise ValueError(f"{asked.id} has no weights here: train it with run(experiment, retrain=True)")
+        classes = self.provenance["data"]["classes"]
+        model = create_model(asked.backbone, classes, stem=asked.stem, image_size=asked.image_size)
+        model.load_state_dict(load_file(path))
+        return model.eval()
+
+
+def write_record(
+    folder: Path, experiment: Experiment, history: list[dict], *, test: dict, provenance: dict, predictions: dict
+) -> Run:
+    """Write a finished run into `folder`: predictions first, so that a record never lacks them."""
+    with atomic_path(folder / PREDICTIONS) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **predictions)
+    provenance = provenance | {"predictions_sha256": file_digest(folder / PREDICTIONS, hashlib.sha256)}
+    columns = {name: [row[name] for row in history] for name in HISTORY}
+    asked = asdict(experiment)
+    record = {"format": FORMAT, "experiment": asked, "history": columns, "test": test, "provenance": provenance}
+    write_json(folder / RECORD, {**record, "digest": _digest(record)})
+    return read_record(folder / RECORD)
+
+
+def read_record(path: str | Path) -> Run:
+    """Return the run recorded in a JSON file; ValueError for one that is damaged or of another format."""
+    path = Path(path)
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["format"] != FORMAT:
+            raise ValueError(f"format {record['format']}, expected {FORMAT}")
+        history = pd.DataFrame(record["history"])
+        return Run(Experiment(**record["experiment"]), history, record["test"], record["provenance"], path)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"cannot read record {path}: {error}") from None
+
+
+def check_record(path: str | Path) -> list[str]:
+    """Return what is wrong with a record, as a list of lines: empty if it can be trusted."""
+    try:
+        run, found = read_record(path), read_record(path).predictions()
+        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        data, budget = run.provenance["data"], BUDGETS[run.experiment.budget]
+        versions, seconds = run.provenance["versions"], run.provenance["seconds"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        return [f"{type(error).__name__}: {error}"]
+    hits = found["classes"] == found["labels"][:, None]
+    measured = {"accuracy": hits[:, 0], "top5": hits.any(1), "tta_accuracy": found["tta"] == found["labels"]}
+    asked = {"train": budget.n_train or 40_000, "valid": budget.n_valid or 10_000, "test": budget.n_test or 10_000}
+    checks = {
+        "its digest does not fit its content: it was edited": record.pop("digest", None) == _digest(record),
+        "its predictions are not those it was written with": (
+            run.provenance["predictions_sha256"] == file_digest(run.predictions_path, hashlib.sha256)
+        ),
+        f"its history is not {run.experiment.epochs} epochs": (
+            list(run.history.epoch) == list(range(1, run.experiment.epochs + 1))
+        ),
+        f"its parts are {data['counts']}, expected {asked}": not data["cifar100"] or data["counts"] == asked,
+        "its provenance is incomplete": bool(versions and seconds and run.provenance["device"]),
+        **{f"its {k} is not that of its predictions": abs(v.mean() - run.test[k]) < 1e-6 for k, v in measured.items()},
+    }
+    return [line for line, good in checks.items() if not good]
+
+
+def find_record(run_id: str, *, runs_dir: str | Path | None = None) -> Run | None:
+    """Return the run of that id: one's own if there is one, else the published one, else None."""
+    own = own_folder(runs_dir) / run_id / RECORD
+    published = PUBLISHED / f"{run_id}.json"
+    if own.is_file():
+        return read_record(own)
+    return read_record(published) if published.is_file() and _show_published() else None
+
+
+def load_runs(*, runs_dir: str | Path | None = None, **wanted: Any) -> list[Run]:
+    """Return all recorded runs on CIFAR-100 whose experiment matches, one's own before published ones.
+
+    wanted: any of Experiment's fields, e.g. load_runs(budget="quick", image_size=32).
+    """
+    paths = {path.parent.name: path for path in sorted(own_folder(runs_dir).glob(f"*/{RECORD}"))}
+    if _show_published():
+        paths = {path.stem: path for path in sorted(PUBLISHED.glob("*.json"))} | paths
+    runs = [read_record(path) for _, path in sorted(paths.items())]
+    return [
+        run
+        for run in runs
+        if run.provenance["data"]["cifar100"] and all(getattr(run.experiment, k) == v for k, v in wanted.items())
+    ]
+
+
+def own_folder(runs_dir: str | Path | None = None) -> Path:
+    """Return the folder of one's own runs: the argument, else CIFARLIB_RUNS, else runs/ in the repository."""
+    return Path(runs_dir) if runs_dir is not None else user_folder("CIFARLIB_RUNS", "runs")
+
+
+def publish(source: str | Path) -> list[Path]:
+    """Copy the records below `source` into the package; ValueError, and nothing copied, if one fails its check."""
+    runs = [read_record(path) for path in sorted(Path(source).glob(f"**/{RECORD}"))]
+    if not runs:
+        raise ValueError(f"{source} holds no {RECORD}: expected a folder of runs")
+    for run in runs:
+        wrong = check_record(run.path)
+        if not run.provenance["data"]["cifar100"]:
+            wrong.append("it was not trained on CIFAR-100")
+        if wrong:
+            raise ValueError(f"cannot publish {run.path}: {'; '.join(wrong)}")
+    targets = [PUBLISHED / f"{run.experiment.id}.json" for run in runs]
+    for run, target in zip(runs, targets, strict=True):
+        for old, new in ((run.predictions_path, target.with_suffix(".npz")), (run.path, target)):
+            with atomic_path(new) as temporary:
+                temporary.write_bytes(old.read_bytes())
+    return targets
+
+
+def _show_published() -> bool:
+    return os.environ.get("CIFARLIB_RECORDS") != "none"
+
+
+def _digest(record: dict) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()

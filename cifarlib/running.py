@@ -1,0 +1,157 @@
+"""Running an experiment: from the record if there is one, else by training, testing once and recording it."""
+
+import contextlib
+import importlib.metadata
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors.torch import save_file
+
+from .augment import IMAGENET_MEAN, IMAGENET_STD, eval_transform, make_loader, train_transform
+from .data import ImageSet, load_cifar100, split_folds
+from .evaluation import score
+from .experiments import BUDGETS, Experiment
+from .files import atomic_path, ensure_folder
+from .machine import Machine, choose_machine, describe_device
+from .models import create_model, timm_name
+from .progress import progress_bar
+from .records import BEST, RECORD, Run, find_record, own_folder, read_record, write_record
+from .results import largest_run
+from .training import RECIPES, Trainer
+from .weights import MissingWeights, Weights, find_weights
+
+CHECKPOINT, LOCK = "checkpoint.pt", "lock"
+LIBRARIES = ("torch", "torchvision", "timm", "albumentations", "opencv-python-headless", "numpy")
+
+
+def run(
+    experiment: Experiment,
+    retrain: bool = False,
+    *,
+    runs_dir: str | Path | None = None,
+    data: tuple[ImageSet, ImageSet] | None = None,
+    num_workers: int | None = None,
+    progress: bool = True,
+) -> Run:
+    """Return the run of an experiment: its record if there is one, else train, test once and record it.
+
+    data: (train, test) image sets; load_cifar100's by default. num_workers: see make_loader; it changes no
+    number. A run that was interrupted goes on from its last epoch. Records of one's own on these very
+    pictures come before published ones; `retrain` passes over both. Raises ValueError where the experiment
+    cannot be run.
+    """
+    root = own_folder(runs_dir)
+    if not retrain and not any(root.glob(f"{experiment.id}*")) and (found := find_record(experiment.id, runs_dir=root)):
+        return found
+    train, test = data or (load_cifar100("train"), load_cifar100("test"))
+    run_id = run_identity(experiment, train)
+    if not retrain and (found := find_record(run_id, runs_dir=root)):
+        return found
+    torch.manual_seed(experiment.seed)
+    weights = find_weights(timm_name(experiment.backbone)) if experiment.init == "imagenet" else None
+    shape = {"stem": experiment.stem, "image_size": experiment.image_size}
+    model = create_model(experiment.backbone, len(train.classes), pretrained=weights or False, **shape)
+    kept, held_out = split_folds(train)
+    budget = BUDGETS[experiment.budget]
+    parts = {"train": kept[: budget.n_train], "valid": held_out[: budget.n_valid], "test": test[: budget.n_test]}
+    folder = ensure_folder(root / run_id)
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            if not retrain and (folder / RECORD).exists():  # finished by another process meanwhile
+                return read_record(folder / RECORD)
+            return _train(
+                experiment, model, folder, weights=weights, parts=parts, num_workers=num_workers, progress=progress
+            )
+    except Timeout:
+        raise ValueError(f"another process is training {run_id} in {root}: wait for it, then ask again") from None
+
+
+def run_identity(experiment: Experiment, train: ImageSet) -> str:
+    """Return the experiment's id; for other pictures than CIFAR-100's, with their fingerprint behind it."""
+    return experiment.id if train.is_cifar100 else f"{experiment.id}@{train.fingerprint[:8]}"
+
+
+def collect_runs(
+    backbones: Iterable[str], image_size: int, init: str, *, budget: str = "smoke"
+) -> dict[str, Run | None]:
+    """Return for each backbone the recorded run of the largest budget, else train it at `budget`.
+
+    None stands for a run that stays open because its ImageNet weights are not within reach.
+    """
+    runs = {backbone: largest_run(backbone, image_size, init) for backbone in backbones}
+    for backbone, found in runs.items():
+        if found is None:
+            with contextlib.suppress(MissingWeights):
+                runs[backbone] = run(Experiment(backbone, image_size, init, budget))
+    return runs
+
+
+def _train(
+    experiment: Experiment,
+    model: torch.nn.Module,
+    folder: Path,
+    *,
+    weights: Weights | None,
+    parts: dict[str, ImageSet],
+    num_workers: int | None,
+    progress: bool,
+) -> Run:
+    recipe = RECIPES[experiment.recipe]
+    mean, std = (weights.mean, weights.std) if weights else (IMAGENET_MEAN, IMAGENET_STD)
+    machine = choose_machine(model, mean=mean, std=std)
+    fixed = eval_transform(experiment.image_size, normalize=False)
+    varied = train_transform(experiment.image_size, experiment.policy, normalize=False)
+    loaders = {name: make_loader(parts[name], fixed, batch_size=256, num_workers=0) for name in ("valid", "test")}
+    shuffled = {"batch_size": recipe.batch_size, "shuffle": True, "seed": experiment.seed, "num_workers": num_workers}
+    loaders["train"] = make_loader(parts["train"], varied, **shuffled)
+    resume = {"recipe": recipe, "checkpoint": folder / CHECKPOINT, "owner": folder.name}
+    trainer = Trainer(model, loaders["train"], loaders["valid"], machine, experiment.epochs, experiment.lr, **resume)
+    _show_progress(trainer, folder.name, progress)
+    model.load_state_dict(trainer.best_state)
+    test, predictions = score(model, loaders["test"], parts["test"].labels, machine=machine, policy=experiment.policy)
+    with atomic_path(folder / BEST) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in trainer.best_state.items()}, temporary)
+    made = _provenance(parts, weights, machine) | {"seconds": round(trainer.frame.seconds.sum(), 1)}
+    finished = write_record(folder, experiment, trainer.history, test=test, provenance=made, predictions=predictions)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    return finished
+
+
+def _show_progress(trainer: Trainer, name: str, progress: bool) -> None:
+    steps, done = len(trainer.train_loader), len(trainer.history)
+    shown = {"desc": name, "unit": "step", "disable": not progress}
+    with progress_bar(total=steps * trainer.epochs, initial=steps * done, **shown) as bar:
+
+        def counted(batches: Iterable, epoch: int) -> Iterable:
+            for batch in batches:
+                yield batch
+                bar.update()
+
+        trainer.progress = counted
+        for row in trainer:
+            bar.set_postfix_str(f"epoch {row['epoch']}/{trainer.epochs}, valid {row['valid_accuracy']:.1%}")
+
+
+def _provenance(parts: dict[str, ImageSet], weights: Weights | None, machine: Machine) -> dict[str, Any]:
+    from . import __version__
+
+    train = parts["train"]
+    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    return {
+        "data": {
+            "name": train.name,
+            "source": train.source,
+            "cifar100": train.is_cifar100,
+            "classes": len(train.classes),
+            "counts": {name: len(part) for name, part in parts.items()},
+            "fingerprints": {name: part.fingerprint for name, part in parts.items()},
+        },
+        "weights": weights and {key: getattr(weights, key) for key in ("origin", "sha256", "mean", "std")},
+        "device": describe_device(machine.device),
+        "precision": machine.precision,
+        "versions": {"python": platform.python_version(), "cifarlib": __version__, **versions},
+    }

@@ -1,0 +1,27 @@
+"""How sure a difference in accuracy is."""
+
+import numpy as np
+from scipy.stats import binomtest
+
+
+def wilson_interval(correct: int, total: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the confidence interval (fractions) for an accuracy of `correct` out of `total` (Wilson 1927)."""
+    if not 0 <= correct <= total or total < 1:
+        raise ValueError(f"got {correct} correct of {total}, expected 0 to {total} of 1 or more")
+    interval = binomtest(int(correct), int(total)).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def mcnemar(first_correct: np.ndarray, second_correct: np.ndarray) -> float:
+    """Return the p-value of McNemar's exact test between two models on the same pictures.
+
+    Both arguments: bool (N,), whether each picture was classified right. Only the pictures that one
+    got right and the other wrong count (McNemar 1947); 1.0 where there are none.
+    """
+    first_correct, second_correct = np.asarray(first_correct, bool), np.asarray(second_correct, bool)
+    if first_correct.shape != second_correct.shape:
+        raise ValueError(f"got {first_correct.shape} and {second_correct.shape}, expected the same pictures twice")
+    first_only = int((first_correct & ~second_correct).sum())
+    second_only = int((second_correct & ~first_correct).sum())
+    total = first_only + second_only
+    return float(binomtest(first_only, total).pvalue) if total else 1.0
