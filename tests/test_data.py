@@ -1,0 +1,263 @@
+"""Every source gives the same pictures in the same order, and says what it is."""
+
+import http.server
+import io
+import pickle
+import tarfile
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from cifarlib import ImageSet, cifar100, load_cifar100, network, sources, split_folds, standin
+from cifarlib.data import canonical_order
+from cifarlib.files import file_digest
+
+N = {"train": 400, "test": 200}
+
+
+@pytest.fixture
+def official(tmp_path, monkeypatch) -> Path:
+    """A folder with small files in the official format, their MD5s taken for the true ones."""
+    folder = tmp_path / "official" / "cifar-100-python"
+    folder.mkdir(parents=True)
+    content = {
+        "meta": {"fine_label_names": list(cifar100.CLASSES), "coarse_label_names": sorted(cifar100.SUPERCLASSES)}
+    }
+    for split in N:
+        pictures = standin.generate(split, counts=N)
+        data = pictures.images.transpose(0, 3, 1, 2).reshape(N[split], -1)
+        labels = {"fine_labels": pictures.labels.tolist(), "coarse_labels": pictures.coarse_labels.tolist()}
+        content[split] = {"data": data, **labels}
+    for name, part in content.items():
+        (folder / name).write_bytes(pickle.dumps(part))
+        monkeypatch.setitem(cifar100.FILE_MD5, name, file_digest(folder / name))
+    return folder.parent
+
+
+def write_tree(root: Path, images: ImageSet, split: str, *, seed: int = 0) -> None:
+    """Write pictures as root/split/<class>/*.png under shuffled names."""
+    names = np.random.default_rng(seed).permutation(len(images))
+    for name, image, label in zip(names, images.images, images.labels, strict=True):
+        folder = root / split / images.classes[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / f"{name}.png")
+
+
+def test_official_files_and_a_shuffled_tree_of_the_same_pictures_agree(official, tmp_path):
+    for split in N:
+        first = load_cifar100(split, official)
+        write_tree(tmp_path / "tree", first, split)
+        assert len(first) == N[split]
+        assert first.images.dtype == np.uint8
+        assert first.labels.dtype == np.int64
+        assert len(first.classes) == 100
+        assert len(first.superclasses) == 20
+    for split in N:
+        first, second = load_cifar100(split, official), load_cifar100(split, tmp_path / "tree")
+        assert (first.source, second.source) == ("official", "folder")
+        assert first.fingerprint == second.fingerprint
+        np.testing.assert_array_equal(first.coarse_labels, second.coarse_labels)
+
+
+def test_the_archive_is_unpacked_where_only_it_is_there(official, tmp_path, monkeypatch):
+    root = tmp_path / "archive"
+    root.mkdir()
+    with tarfile.open(root / sources.ARCHIVE, "w:gz") as tar:
+        tar.add(official / "cifar-100-python", "cifar-100-python")
+    monkeypatch.setattr(cifar100, "ARCHIVE_MD5", file_digest(root / sources.ARCHIVE))
+    assert load_cifar100("test", root).fingerprint == load_cifar100("test", official).fingerprint
+    (root / "cifar-100-python").rename(tmp_path / "away")
+    (root / sources.ARCHIVE).write_bytes(b"not an archive")
+    with pytest.raises(ValueError, match="damaged"):
+        load_cifar100("test", root)
+
+
+def test_a_damaged_or_missing_file_is_an_error_and_no_pickle_is_opened(official):
+    class Trap:
+        def __reduce__(self):
+            return (pytest.fail, ("a pickle with a wrong MD5 was opened",))
+
+    path = official / "cifar-100-python" / "train"
+    whole = path.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", pickle.dumps(Trap())):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="damaged: got MD5"):
+            load_cifar100("train", official)
+    path.unlink()
+    with pytest.raises(ValueError, match="missing"):
+        load_cifar100("train", official)
+
+
+def test_pictures_of_any_size_and_mode_become_rgb_squares(tmp_path):
+    modes = {"L": "png", "P": "gif", "RGBA": "png", "RGB": "jpg", "CMYK": "jpg", "1": "png", "LA": "png"}
+    for place, (mode, suffix) in enumerate(modes.items()):
+        picture = Image.new("RGB", (40 + place, 30), (200, 200, 200)).convert(mode)
+        picture.save(tmp_path / f"{mode}.{suffix}")
+    Image.fromarray(np.full((50, 40), 51400, np.uint16)).save(tmp_path / "I16.png")
+    for path in tmp_path.iterdir():
+        image = sources.read_picture(path, side=24)
+        assert image.shape == (24, 24, 3)
+        assert image.dtype == np.uint8
+        assert abs(int(image.mean()) - 200) <= 56 if path.name == "1.png" else abs(int(image.mean()) - 200) <= 2, (
+            path.name
+        )
+
+
+def test_what_is_wrong_with_a_folder_is_named(tmp_path, train, test):
+    write_tree(tmp_path, train[:60], "train")
+    with pytest.raises(ValueError, match="no folder test/"):
+        load_cifar100("train", tmp_path)
+    write_tree(tmp_path, train[:20], "test")
+    (tmp_path / "test" / "Thumbs.db").write_text("")
+    loaded = load_cifar100("test", tmp_path)
+    assert len(loaded) == 20
+    assert not loaded.is_cifar100
+    assert "not CIFAR-100: folder" in repr(loaded)
+    note = tmp_path / "train" / loaded.classes[0] / "note.txt"
+    note.write_text("no picture")
+    with pytest.raises(ValueError, match=r"note\.txt"):
+        load_cifar100("train", tmp_path)
+    note.unlink()
+    (tmp_path / "test" / "unicorn").mkdir()
+    with pytest.raises(ValueError, match="unicorn"):
+        load_cifar100("test", tmp_path)
+
+
+def test_one_class_is_no_task(tmp_path, train):
+    one = train[train.labels == 3]
+    for split in N:
+        write_tree(tmp_path, one, split)
+    with pytest.raises(ValueError, match="1 class"):
+        load_cifar100("train", tmp_path)
+
+
+class Host(http.server.BaseHTTPRequestHandler):
+    """A host that serves, cuts short, spoils or does not know the archive, as the path's first part says."""
+
+    archive = b""
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        kind = self.path.split("/")[1]
+        body = self.archive if kind != "spoiled" else b"x" * len(self.archive)
+        self.send_response(404 if kind == "unknown" else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if kind == "cut" else body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def host(official, monkeypatch):
+    """The address of a local host that has the archive of `official`."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        tar.add(official / "cifar-100-python", "cifar-100-python")
+    monkeypatch.setattr(Host, "archive", buffer.getvalue())
+    monkeypatch.setattr(cifar100, "ARCHIVE_MD5", file_digest(io.BytesIO(buffer.getvalue())))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Host) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_the_official_archive_is_downloaded_and_kept(host, official, tmp_path, monkeypatch):
+    monkeypatch.setattr(cifar100, "ARCHIVE_URL", f"{host}/whole/{sources.ARCHIVE}")
+    first = load_cifar100("test", tmp_path / "new")
+    assert first.source == "official"
+    assert first.fingerprint == load_cifar100("test", official).fingerprint
+    monkeypatch.setattr(cifar100, "ARCHIVE_URL", "http://127.0.0.1:9/nowhere")
+    assert load_cifar100("train", tmp_path / "new").source == "official"
+
+
+@pytest.mark.parametrize("kind", ["cut", "spoiled", "unknown"])
+def test_a_bad_transfer_leaves_no_file_under_the_final_name(kind, host, tmp_path, monkeypatch):
+    monkeypatch.setattr(cifar100, "ARCHIVE_URL", f"{host}/{kind}/{sources.ARCHIVE}")
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # pooch waits between its tries
+    with pytest.raises(ConnectionError, match="could not download"):
+        load_cifar100("test", tmp_path / "new", "official")
+    assert not list((tmp_path / "new").iterdir())
+
+
+def test_where_no_host_answers_the_stand_in_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("cifarlib.data.silent", lambda url: "no answer within 3 s")
+    images = load_cifar100("test", tmp_path / "nothing")
+    assert images.source == "stand-in"
+    assert "no host answers" in images.reason
+    assert not images.is_cifar100
+    assert len(images) == 10_000
+    assert set(np.bincount(images.labels)) == {100}
+    assert images.fingerprint == load_cifar100("test", source="stand-in").fingerprint
+    with pytest.raises(ConnectionError, match="cannot be downloaded"):
+        load_cifar100("test", tmp_path / "nothing", "official")
+
+
+def test_a_host_that_refuses_is_silent_at_once(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert "refused" in network.silent("http://127.0.0.1:9/")
+
+
+def test_unknown_names_get_the_nearest(tmp_path):
+    with pytest.raises(ValueError, match="did you mean 'train'"):
+        load_cifar100("trian", tmp_path)
+    with pytest.raises(ValueError, match="did you mean 'official'"):
+        load_cifar100("train", tmp_path, "oficial")
+
+
+def test_what_is_loaded_here_is_true_to_its_name():
+    for split, n in cifar100.COUNTS.items():
+        images = load_cifar100(split)
+        assert images.is_cifar100 == (images.source in ("official", "hub"))
+        assert images.is_cifar100 == (images.fingerprint == cifar100.FINGERPRINTS[split])
+        assert len(images) == n
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_canonical_order_forgets_the_order_it_got(random):
+    pictures = standin.generate("test", counts={"test": 150})
+    order = list(range(150))
+    random.shuffle(order)
+    first = canonical_order(pictures.images, pictures.labels)
+    second = canonical_order(pictures.images[order], pictures.labels[order])
+    np.testing.assert_array_equal(pictures.images[first], pictures.images[order][second])
+
+
+@settings(max_examples=20, deadline=None)
+@given(n_classes=st.integers(2, 12), per_class=st.integers(5, 30), n_folds=st.integers(2, 5), seed=st.integers(0, 9))
+def test_folds_are_stratified_disjoint_and_complete(n_classes, per_class, n_folds, seed):
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(n_classes), per_class))
+    images = np.arange(len(labels) * 3, dtype=np.uint8).reshape(-1, 1, 1, 3)
+    marked = ImageSet(images, labels, tuple("abcdefghijkl"[:n_classes]), coarse_labels=np.arange(len(labels)))
+    held_out = []
+    for fold in range(n_folds):
+        kept, valid = split_folds(marked, fold, n_folds, seed)
+        assert len(kept) + len(valid) == len(labels)
+        assert not set(kept.coarse_labels) & set(valid.coarse_labels)
+        assert np.ptp(np.bincount(valid.labels, minlength=n_classes)) <= 1
+        held_out.extend(valid.coarse_labels)
+    assert sorted(held_out) == list(range(len(labels)))
+
+
+def test_folds_that_cannot_be_are_refused(train):
+    with pytest.raises(ValueError, match="expected 0 to 4"):
+        split_folds(train, fold=5)
+    with pytest.raises(ValueError, match="smallest class has"):
+        split_folds(train[:60])
+
+
+def test_statistics_are_those_of_the_pixels(train):
+    mean, std = train.channel_statistics()
+    np.testing.assert_allclose(mean, train.images.mean((0, 1, 2)) / 255, atol=1e-9)
+    np.testing.assert_allclose(std, train.images.std((0, 1, 2)) / 255, atol=1e-9)

@@ -1,0 +1,249 @@
+"""A run is trained once, recorded whole, found again, and survives being killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock
+
+from cifarlib import BUDGETS, Experiment, collect_runs, comparison, grid, load_runs, records, run, running, summary
+from cifarlib.gridrun import run_grid
+from cifarlib.records import check_record, publish, read_record
+
+SMOKE = Experiment("mobilenetv3_small_050", 32, "scratch", "smoke")
+
+
+@pytest.fixture(scope="module")
+def finished(train, test, tmp_path_factory):
+    """A finished smoke run on the stand-in."""
+    return run(SMOKE, runs_dir=tmp_path_factory.mktemp("runs"), data=(train, test), progress=False)
+
+
+@pytest.fixture
+def own(monkeypatch, tmp_path) -> Path:
+    """An empty folder of one's own runs and an empty one of published records."""
+    (tmp_path / "published").mkdir()
+    monkeypatch.setattr(records, "PUBLISHED", tmp_path / "published")
+    monkeypatch.setenv("CIFARLIB_RUNS", str(tmp_path / "own"))
+    return tmp_path / "own"
+
+
+def as_true(path: Path) -> None:
+    """Rewrite a record as one made on CIFAR-100, digest and all."""
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["provenance"]["data"]["cifar100"] = True
+    del record["digest"]
+    path.write_text(json.dumps({**record, "digest": records._digest(record)}), encoding="utf-8")
+
+
+def copy_as_true(finished, folder: Path) -> Path:
+    """Copy a run's files to folder/<experiment id> as if they had been made on CIFAR-100."""
+    target = folder / finished.experiment.id
+    target.mkdir(parents=True)
+    for path in finished.path.parent.iterdir():
+        (target / path.name).write_bytes(path.read_bytes())
+    as_true(target / "record.json")
+    return target / "record.json"
+
+
+def test_a_record_says_how_it_was_made(finished, train):
+    record = json.loads(finished.path.read_text(encoding="utf-8"))
+    assert record["experiment"]["backbone"] == "mobilenetv3_small_050"
+    assert list(finished.history.epoch) == [1, 2]
+    made = finished.provenance
+    assert made["data"]["name"] == "not CIFAR-100: stand-in"
+    assert made["data"]["counts"] == {"train": 400, "valid": 200, "test": 200}
+    assert all(len(value) == 64 for value in made["data"]["fingerprints"].values())
+    assert made["weights"] is None
+    assert made["precision"] in ("float32", "bfloat16", "float16")
+    assert {"python", "cifarlib", "torch", "timm", "albumentations"} <= set(made["versions"])
+    assert made["seconds"] > 0
+    assert len(finished.test["random_tta_accuracies"]) == 10
+    assert check_record(finished.path) == []
+    assert finished.path.parent.name == f"{SMOKE.id}@{train.fingerprint[:8]}"  # other pictures, another run
+    assert not (finished.path.parent / "checkpoint.pt").exists()
+    assert finished.path.stat().st_size < 30_000
+
+
+def test_the_recorded_model_gives_the_recorded_predictions(finished, test):
+    model = finished.load_model()
+    assert finished.predictions()["classes"].shape == (200, 5)
+    assert not model.training
+    assert np.array_equal(finished.predictions()["labels"], test.labels[:200])
+
+
+def test_the_same_run_comes_back_from_its_record(finished, train, test, monkeypatch):
+    monkeypatch.setattr(running, "_train", lambda *a, **k: pytest.fail("it was trained again"))
+    again = run(SMOKE, runs_dir=finished.path.parent.parent, data=(train, test))
+    assert again.history.equals(finished.history)
+    assert again.test == finished.test
+
+
+def test_seed_and_workers_fix_every_number(finished, train, test, tmp_path):
+    again = run(SMOKE, runs_dir=tmp_path, data=(train, test), num_workers=0, progress=False)
+    columns = [column for column in finished.history if column != "seconds"]
+    assert again.history[columns].equals(finished.history[columns])
+    assert again.test == finished.test
+    other = run(Experiment(**{**vars(SMOKE), "seed": 1}), runs_dir=tmp_path, data=(train, test), progress=False)
+    assert not other.history[columns].equals(finished.history[columns])
+
+
+def test_an_edited_record_is_caught(finished, tmp_path):
+    path = copy_as_true(finished, tmp_path)
+    assert check_record(path) == []
+    text = path.read_text(encoding="utf-8")
+    record = json.loads(text)
+    for edit in (
+        lambda r: r["history"]["valid_accuracy"].__setitem__(1, 0.9),
+        lambda r: r["test"].__setitem__("accuracy", 0.99),
+        lambda r: r["experiment"].__setitem__("seed", 7),
+        lambda r: r["provenance"].__setitem__("device", "a better one"),
+    ):
+        changed = json.loads(text)
+        edit(changed)
+        path.write_text(json.dumps(changed), encoding="utf-8")
+        assert "its digest does not fit its content: it was edited" in check_record(path)
+    record["history"] = {name: values[:1] for name, values in record["history"].items()}
+    del record["digest"]
+    path.write_text(json.dumps({**record, "digest": records._digest(record)}), encoding="utf-8")
+    assert check_record(path) == ["its history is not 2 epochs"]
+    path.write_text(text[:100], encoding="utf-8")
+    assert "cannot read record" in check_record(path)[0]
+
+
+def test_predictions_of_another_run_are_caught(finished, tmp_path):
+    path = copy_as_true(finished, tmp_path)
+    found = finished.predictions()
+    found["classes"][:, 0] = found["labels"]
+    np.savez_compressed(path.with_name("predictions.npz"), **found)
+    wrong = check_record(path)
+    assert "its predictions are not those it was written with" in wrong
+    assert "its accuracy is not that of its predictions" in wrong
+
+
+def test_publishing_checks_first_and_published_runs_are_found(finished, own):
+    with pytest.raises(ValueError, match="it was not trained on CIFAR-100"):
+        publish(finished.path.parent)
+    copy_as_true(finished, own)
+    (path,) = publish(own)
+    assert path.name == f"{SMOKE.id}.json"
+    assert load_runs()[0].path.parent.name == SMOKE.id  # one's own comes first
+    for file in (own / SMOKE.id).iterdir():
+        file.unlink()
+    assert load_runs(budget="smoke")[0].published
+    assert load_runs(budget="quick") == []
+    assert run(SMOKE).path == path  # at once, whatever data are loaded
+    with pytest.raises(ValueError, match="has no weights here"):
+        run(SMOKE).load_model()
+
+
+def test_published_records_can_be_hidden(finished, own, monkeypatch):
+    copy_as_true(finished, own)
+    publish(own)
+    monkeypatch.setenv("CIFARLIB_RUNS", str(own / "none"))
+    assert len(load_runs()) == 1
+    monkeypatch.setenv("CIFARLIB_RECORDS", "none")
+    assert load_runs() == []
+
+
+def test_collect_runs_takes_the_largest_budget_and_leaves_open_what_lacks_weights(own, monkeypatch):
+    monkeypatch.setattr("cifarlib.weights.silent", lambda url: "no answer within 3 s")
+    monkeypatch.delenv("CIFARLIB_WEIGHTS", raising=False)
+    runs = collect_runs(["SE-ResNeXt50"], 32, "imagenet")
+    assert runs == {"SE-ResNeXt50": None}
+    assert list(summary(runs).budget) == ["open"]
+    assert set(comparison()["scratch", "ours"]) == {"open"}
+
+
+def test_what_ships_is_true():
+    runs = load_runs()
+    assert runs
+    for one in runs:
+        assert check_record(one.path) == [], one.experiment.id
+        assert one.provenance["data"]["name"] == "CIFAR-100"
+        assert one.path.stat().st_size < 30_000
+        assert one.predictions_path.stat().st_size < 150_000
+
+
+def test_bad_experiments_are_refused_in_words():
+    for change, words in {
+        ("image_size", 0): "got image_size 0, expected a whole number, 1 or more",
+        ("seed", -1): "got seed -1",
+        ("init", "imagnet"): "did you mean 'imagenet'",
+        ("budget", "smok"): "did you mean 'smoke'",
+        ("recipe", "one-cycle"): "did you mean 'onecycle'",
+        ("policy", "x"): "unknown policy 'x'",
+    }.items():
+        with pytest.raises(ValueError, match=words):
+            Experiment(**{**vars(SMOKE), change[0]: change[1]})
+
+
+def test_ids_leave_out_what_is_at_its_default():
+    assert SMOKE.id == "mobilenetv3_small_050-32px-scratch-smoke"
+    other = Experiment("ResNet18", 64, "imagenet", "quick", seed=1, stem="cifar")
+    assert other.id == "ResNet18-64px-imagenet-quick-seed_1-stem_cifar"
+    assert len({cell.id for cell in grid("writeup")}) == 30
+    assert (other.epochs, other.lr) == (5, BUDGETS["quick"].lr["imagenet"])
+
+
+def test_a_grid_goes_on_after_a_failure_and_processes_change_nothing(own, monkeypatch, tmp_path):
+    monkeypatch.setenv("CIFARLIB_DATA", str(tmp_path / "nothing"))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("CIFARLIB_WEIGHTS", raising=False)
+    cells = grid("smoke", backbones=["mobilenetv3_small_050", "vgg11"], image_sizes=[16], inits=["scratch"])
+    records_by = {}
+    for jobs in (1, 2):
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # as each of two processes has
+        done, failed = run_grid(cells, jobs=jobs, runs_dir=tmp_path / f"jobs{jobs}")
+        torch.set_num_threads(threads)
+        assert list(failed) == ["vgg11-16px-scratch-smoke"]
+        assert "cannot take 16 px pictures" in failed["vgg11-16px-scratch-smoke"]
+        records_by[jobs] = (done[0].test, done[0].history.drop(columns="seconds").to_dict())
+    assert records_by[1] == records_by[2]
+
+
+def test_a_run_being_trained_elsewhere_is_said_so(train, test, tmp_path):
+    folder = tmp_path / running.run_identity(SMOKE, train)
+    folder.mkdir()
+    script = f"""
+from filelock import FileLock
+with FileLock({str(folder / "lock")!r}):
+    print("held", flush=True)
+    input()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(ValueError, match="another process is training"):
+            run(SMOKE, runs_dir=tmp_path, data=(train, test))
+        other.kill()
+    with FileLock(folder / "lock", timeout=5):  # a dead process's lock is free
+        pass
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_record(tmp_path):
+    command = [sys.executable, "-m", "cifarlib", "train", "--backbone", "EfficientNet_b0", "--image-size", "32"]
+    command += ["--init", "scratch", "--budget", "smoke", "--retrain", "--runs-dir"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    surroundings = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, tmp_path / "whole"], check=True, env=surroundings, **quiet)
+    with subprocess.Popen([*command, tmp_path / "killed"], env=surroundings, **quiet) as process:
+        while process.poll() is None and not list((tmp_path / "killed").glob("*/checkpoint.pt")):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    subprocess.run([*command, tmp_path / "killed"], check=True, env=surroundings, **quiet)
+    (whole,), (killed,) = ((tmp_path / name).glob("*/record.json") for name in ("whole", "killed"))
+    whole, killed = read_record(whole), read_record(killed)
+    assert killed.history.drop(columns="seconds").equals(whole.history.drop(columns="seconds"))
+    assert killed.test == whole.test
+    assert all(np.array_equal(killed.predictions()[k], v) for k, v in whole.predictions().items())
