@@ -10,9 +10,10 @@ from cifarlib import load_cifar100
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the tests' runs out of the reader's folder, and the figures as they are."""
+    """Keep the tests' runs out of the reader's folder, and the reader's settings out of the tests."""
     os.environ["CIFARLIB_RUNS"] = tempfile.mkdtemp(prefix="cifarlib-runs-")
-    os.environ.pop("CIFARLIB_SAVE_FIGURES", None)
+    for variable in ("CIFARLIB_SAVE_FIGURES", "CIFARLIB_WEIGHTS", "CIFARLIB_BUDGET", "CIFARLIB_RECORDS"):
+        os.environ.pop(variable, None)
 
 
 @functools.cache

@@ -17,17 +17,22 @@ from .records import Run, check_record, load_runs, publish
 from .running import run
 
 
-def data(asked: argparse.Namespace) -> None:
-    """Show where the pictures come from, what they are, and their fingerprints."""
+def data(asked: argparse.Namespace) -> int:
+    """Show where the pictures come from, what they are, and their fingerprints; --verify: exit 1 if not CIFAR-100."""
+    wrong = False
     for split in SPLITS:
         images = load_cifar100(split, asked.root, asked.source)
         counts = np.bincount(images.labels, minlength=len(images.classes))
         mean, std = (" ".join(f"{value:.4f}" for value in values) for values in images.channel_statistics())
         print(f"{split}: {images!r}\n  {counts.min()} to {counts.max()} pictures a class\n  mean {mean}, std {std}")
         print(f"  fingerprint {images.fingerprint}")
+        wrong |= asked.verify and not images.is_cifar100
     for number, name in enumerate(images.superclasses or ()):
         members = sorted({images.classes[label] for label in images.labels[images.coarse_labels == number]})
         print(f"  {name}: {', '.join(members)}")
+    if asked.verify:
+        print("verified: true CIFAR-100, every file and both fingerprints" if not wrong else "this is not CIFAR-100")
+    return int(wrong)
 
 
 def train(asked: argparse.Namespace) -> None:
@@ -116,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     made = command("data", data)
     made.add_argument("--root", help="folder with the data (default: CIFARLIB_DATA, else data/)")
     made.add_argument("--source", default="auto")
+    made.add_argument("--verify", action="store_true", help="exit with 1 unless both splits are true CIFAR-100")
     made = command("train", train, many=False)
     made.add_argument("--retrain", action="store_true", help="train even where there is a record")
     made.add_argument("--runs-dir", help="default: CIFARLIB_RUNS, else runs/ in the repository")

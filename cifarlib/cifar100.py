@@ -33,7 +33,7 @@ FILE_MD5 = {
     "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
     "meta": "7973b15100ade9c7d40fb424638fde48",
 }
-HUB_REPOSITORY = "uoft-cs/cifar100"
+HUB_URL, HUB_REPOSITORY = "https://huggingface.co", "uoft-cs/cifar100"
 
 # SHA-256 over the pixels and labels of each split in canonical order: see ImageSet.fingerprint.
 FINGERPRINTS = {

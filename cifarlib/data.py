@@ -2,10 +2,12 @@
 
 import functools
 import hashlib
+import importlib.util
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from sklearn.model_selection import StratifiedKFold
 
 from . import cifar100, sources, standin
@@ -14,6 +16,7 @@ from .network import silent
 
 SPLITS = ("train", "test")
 SOURCES = ("auto", "official", "folder", "hub", "stand-in")
+ADVICE = "to use CIFAR-100, put cifar-100-python/ into data/ or into the folder that CIFARLIB_DATA names"
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,12 +85,25 @@ def load_cifar100(split: str, root: str | Path | None = None, source: str = "aut
     if root.exists() and not root.is_dir():
         raise ValueError(f"{root} is a file: expected a folder with CIFAR-100 or one's own pictures")
     pictures, source, reason = _read(split, root, source, side)
+    return in_canonical_order(pictures, split, source=source, reason=reason)
+
+
+def in_canonical_order(pictures: sources.Pictures, split: str, *, source: str, reason: str) -> ImageSet:
+    """Return a source's pictures as an ImageSet, sorted, and named CIFAR-100 only if they are."""
     order = canonical_order(pictures.images, pictures.labels)
-    loaded = ImageSet(*pictures, source=source, reason=reason)[order]
-    return replace(loaded, is_cifar100=loaded.fingerprint == cifar100.FINGERPRINTS[split])
+    images = torch.from_numpy(pictures.images)[torch.from_numpy(order)].numpy()  # torch uses all cores
+    coarse = None if pictures.coarse_labels is None else pictures.coarse_labels[order]
+    sorted_ones = pictures._replace(images=images, labels=pictures.labels[order], coarse_labels=coarse)
+    loaded = ImageSet(*sorted_ones, source=source, reason=reason)
+    is_cifar100 = loaded.fingerprint == cifar100.FINGERPRINTS[split]
+    if source == "hub" and not is_cifar100:
+        raise ValueError(f"the hub's copy is not CIFAR-100: its fingerprint is {loaded.fingerprint}")
+    return replace(loaded, is_cifar100=is_cifar100)
 
 
 def _read(split: str, root: Path, source: str, side: int) -> tuple[sources.Pictures, str, str]:
+    if source == "stand-in":
+        return standin.generate(split), source, "generated, as asked"
     if source == "folder" or (source == "auto" and sources.is_folder_tree(root)):
         return sources.read_folder(root, split, side=side), "folder", "a folder of pictures"
     if source in ("auto", "official"):
@@ -96,24 +112,29 @@ def _read(split: str, root: Path, source: str, side: int) -> tuple[sources.Pictu
         if (root / sources.ARCHIVE).is_file():
             folder = sources.unpack_archive(root / sources.ARCHIVE, root)
             return sources.read_official(folder, split), "official", "the official archive, MD5 verified"
-    hosts = {
-        "official": (cifar100.ARCHIVE_URL, lambda: sources.read_official(sources.download_official(root), split)),
-        "hub": ("https://huggingface.co", lambda: sources.read_hub(split)),
+    return _from_network(split, root, source)
+
+
+def _from_network(split: str, root: Path, source: str) -> tuple[sources.Pictures, str, str]:
+    # a slow official host is given up only where the hub can take its place
+    patient = source == "official" or not importlib.util.find_spec("pyarrow") or bool(silent(cifar100.HUB_URL))
+    ways = {
+        "official": (cifar100.ARCHIVE_URL, lambda: sources.download_official(root, split, patient=patient)),
+        "hub": (cifar100.HUB_URL, lambda: sources.read_hub(split)),
     }
     failures = []
-    for name in [name for name in hosts if source in ("auto", name)]:
-        url, read = hosts[name]
+    for name in [name for name in ways if source in ("auto", name)]:
+        url, read = ways[name]
         host = url.split("/")[2]
         try:
             if why := silent(url):
-                raise ConnectionError(f"{host}: {why}")
+                raise ConnectionError(why)
             return read(), name, f"downloaded from {host}"
         except ConnectionError as error:
-            failures.append(str(error))
-    if source in hosts:
+            failures.append(f"{host}: {error}")
+    if source in ways:
         raise ConnectionError(f"CIFAR-100 is not in {root} and cannot be downloaded: {'; '.join(failures)}")
-    asked = "as asked" if source == "stand-in" else "no CIFAR-100 in CIFARLIB_DATA or data/, and no host answers"
-    return standin.generate(split), "stand-in", f"generated; {asked}"
+    return standin.generate(split), "stand-in", f"generated, for no host answers; {ADVICE}"
 
 
 def canonical_order(images: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from joblib import Parallel, delayed, parallel_config
 
 from .experiments import Experiment
 from .progress import progress_bar
-from .records import Run
+from .records import Run, read_record
 from .running import run
 
 
@@ -29,24 +29,23 @@ def run_grid(
             delayed(_run_one)(e, runs_dir, threads) for e in experiments
         )
         with progress_bar(total=len(experiments), desc="grid", unit="run") as bar:
-            for experiment, result in results:
-                if isinstance(result, Run):
-                    finished.append(result)
-                    bar.write(
-                        f"{experiment.id}: test {result.test['accuracy']:.2%}, {result.provenance['seconds']:.0f} s"
-                    )
+            for experiment, path, error in results:
+                if path:
+                    finished.append(read_record(path))
+                    error = f"done in {finished[-1].provenance['seconds']:.0f} s"
                 else:
-                    failed[experiment.id] = result
-                    bar.write(f"{experiment.id}: {result}")
+                    failed[experiment.id] = error
+                bar.write(f"{experiment.id}: {error}")
                 bar.update()
     return finished, failed
 
 
-def _run_one(experiment: Experiment, runs_dir: str | Path | None, threads: int | None) -> tuple[Experiment, Run | str]:
+def _run_one(experiment: Experiment, runs_dir: str | Path | None, threads: int | None) -> tuple[Experiment, str, str]:
     alone = threads is None
     if not alone:
         torch.set_num_threads(threads)
     try:
-        return experiment, run(experiment, runs_dir=runs_dir, num_workers=None if alone else 0, progress=alone)
+        finished = run(experiment, runs_dir=runs_dir, num_workers=None if alone else 0, progress=alone)
+        return experiment, str(finished.path), ""
     except Exception as error:  # whatever it is, the other runs go on and this one is listed
-        return experiment, f"{type(error).__name__}: {error}"
+        return experiment, "", f"{type(error).__name__}: {error}"

@@ -106,7 +106,7 @@ def curves(runs: Mapping[str, Run | None], measure: str, *, title: str = "") -> 
 
     Where the runs' budgets differ, each line's name says its own.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.1), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.4), sharey=True, layout="constrained")
     done = {name: run for name, run in runs.items() if run}
     budgets = {run.experiment.budget for run in done.values()}
     for axis, part in zip(axes, ("train", "valid"), strict=True):
@@ -116,11 +116,12 @@ def curves(runs: Mapping[str, Run | None], measure: str, *, title: str = "") -> 
             style = look(name, list(runs))
             axis.plot(run.history.epoch, run.history[f"{part}_{measure}"], label=label, markevery=every, **style)
         axis.set(title={"train": "training", "valid": "validation"}[part], xlabel="epoch")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if measure == "accuracy":
             axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes[0].set_ylabel("cross entropy (nats)" if measure == "loss" else "accuracy")
-    axes[1].legend(fontsize=7.5)
+    key = {"loc": "outside lower center", "ncols": 3 if len(budgets) > 1 else 5, "frameon": False, "fontsize": 8}
+    figure.legend(*axes[0].get_legend_handles_labels(), **key)
     said = f"{title} · " if title else ""
     figure.suptitle(f"{said}budget: {', '.join(sorted(budgets)) or 'open'}", fontsize=11)
     return figure

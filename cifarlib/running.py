@@ -17,7 +17,7 @@ from .evaluation import score
 from .experiments import BUDGETS, Experiment
 from .files import atomic_path, ensure_folder
 from .machine import Machine, choose_machine, describe_device
-from .models import create_model, timm_name
+from .models import BACKBONES, create_model, timm_name
 from .progress import progress_bar
 from .records import BEST, RECORD, Run, find_record, own_folder, read_record, write_record
 from .results import largest_run
@@ -44,15 +44,19 @@ def run(
     pictures come before published ones; `retrain` passes over both. Raises ValueError where the experiment
     cannot be run.
     """
-    root = own_folder(runs_dir)
-    if not retrain and not any(root.glob(f"{experiment.id}*")) and (found := find_record(experiment.id, runs_dir=root)):
+    root, name = own_folder(runs_dir), timm_name(experiment.backbone)
+    known = not retrain and any(root.glob(f"{experiment.id}*"))
+    if not retrain and not known and (found := find_record(experiment.id, runs_dir=root)):
         return found
+    # before the pictures are read, so that a run without weights says so at once
+    weights = find_weights(name) if experiment.init == "imagenet" and not known else None
     train, test = data or (load_cifar100("train"), load_cifar100("test"))
     run_id = run_identity(experiment, train)
     if not retrain and (found := find_record(run_id, runs_dir=root)):
         return found
     torch.manual_seed(experiment.seed)
-    weights = find_weights(timm_name(experiment.backbone)) if experiment.init == "imagenet" else None
+    if experiment.init == "imagenet":
+        weights = weights or find_weights(name)
     shape = {"stem": experiment.stem, "image_size": experiment.image_size}
     model = create_model(experiment.backbone, len(train.classes), pretrained=weights or False, **shape)
     kept, held_out = split_folds(train)
@@ -80,12 +84,15 @@ def collect_runs(
 ) -> dict[str, Run | None]:
     """Return for each backbone the recorded run of the largest budget, else train it at `budget`.
 
-    None stands for a run that stays open because its ImageNet weights are not within reach.
+    None stands for a run that stays open because its ImageNet weights are not at hand: those of the
+    series' backbones are not downloaded unasked, so that the notebooks show the same everywhere.
     """
     runs = {backbone: largest_run(backbone, image_size, init) for backbone in backbones}
     for backbone, found in runs.items():
         if found is None:
             with contextlib.suppress(MissingWeights):
+                if init == "imagenet" and backbone in BACKBONES:
+                    find_weights(timm_name(backbone), download=False)
                 runs[backbone] = run(Experiment(backbone, image_size, init, budget))
     return runs
 

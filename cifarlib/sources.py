@@ -4,12 +4,14 @@ import io
 import pickle
 import tarfile
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pooch
+import torch
 from PIL import Image
 
 from . import cifar100
@@ -18,7 +20,7 @@ from .progress import progress_bar
 
 OFFICIAL_FOLDER, ARCHIVE = "cifar-100-python", "cifar-100-python.tar.gz"
 NOT_PICTURES = {"thumbs.db", "desktop.ini"}
-STALL_SECONDS = 10
+STALL_SECONDS, SLOW_BYTES = 8, 300_000  # readers report 70 kB/s at times
 
 
 class Pictures(NamedTuple):
@@ -58,10 +60,10 @@ def read_official(folder: Path, split: str) -> Pictures:
             raise ValueError(f"{path} is damaged: got MD5 {digest}, expected {expected}; delete it or copy it anew")
         content[name] = pickle.loads(data, encoding="latin1")
     pictures, names = content[split], content["meta"]
-    images = pictures["data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    images = torch.from_numpy(pictures["data"]).view(-1, 3, 32, 32).permute(0, 2, 3, 1)  # torch uses all cores
     fine, coarse = (np.array(pictures[f"{kind}_labels"], dtype=np.int64) for kind in ("fine", "coarse"))
     classes, superclasses = (tuple(names[f"{kind}_label_names"]) for kind in ("fine", "coarse"))
-    return Pictures(np.ascontiguousarray(images), fine, classes, coarse, superclasses)
+    return Pictures(images.contiguous().numpy(), fine, classes, coarse, superclasses)
 
 
 def unpack_archive(archive: Path, root: Path) -> Path:
@@ -73,27 +75,41 @@ def unpack_archive(archive: Path, root: Path) -> Path:
         return (Path(temporary) / OFFICIAL_FOLDER).rename(root / OFFICIAL_FOLDER)
 
 
-def download_official(root: Path) -> Path:
-    """Fetch the official archive into `root`, whole or not at all, and return the folder with the three files."""
+def download_official(root: Path, split: str, *, patient: bool = True) -> Pictures:
+    """Fetch the official archive into `root`, whole or not at all, and read one split of it.
+
+    Raises ConnectionError if the transfer breaks, stalls or brings something else, and, if not `patient`,
+    if it is slower than SLOW_BYTES a second.
+    """
     pooch.get_logger().setLevel("ERROR")
     host, md5 = cifar100.ARCHIVE_URL.removesuffix(ARCHIVE), cifar100.ARCHIVE_MD5
-    store = pooch.create(ensure_folder(root), host, registry={ARCHIVE: f"md5:{md5}"}, retry_if_failed=2)
+    store = pooch.create(ensure_folder(root), host, registry={ARCHIVE: f"md5:{md5}"}, retry_if_failed=1)
     bar = progress_bar(total=1, unit="B", unit_scale=True, desc=ARCHIVE)  # pooch sets the true total
+    start, update = time.monotonic(), bar.update
+
+    def watched(n: int) -> None:
+        update(n)
+        seconds = time.monotonic() - start
+        if not patient and seconds > STALL_SECONDS and bar.n < SLOW_BYTES * seconds:
+            raise ConnectionError(f"{bar.n / seconds / 1000:.0f} kB/s is too slow")
+
+    bar.update = watched
     try:
-        store.fetch(ARCHIVE, downloader=pooch.HTTPDownloader(progressbar=bar, timeout=STALL_SECONDS))
+        with bar:
+            store.fetch(ARCHIVE, downloader=pooch.HTTPDownloader(progressbar=bar, timeout=STALL_SECONDS))
     except (OSError, ValueError) as error:  # the transfer broke off, or its MD5 is wrong
         raise ConnectionError(f"could not download {cifar100.ARCHIVE_URL}: {error}") from None
-    return unpack_archive(root / ARCHIVE, root)
+    return read_official(unpack_archive(root / ARCHIVE, root), split)
 
 
 def read_hub(split: str) -> Pictures:
-    """Read one split from the Hugging Face hub's parquet copy; needs pyarrow."""
+    """Read one split from the Hugging Face hub's parquet copy; needs pyarrow. Raises ConnectionError."""
     try:
         import pyarrow.parquet
         from huggingface_hub import hf_hub_download
 
         name = f"cifar100/{split}-00000-of-00001.parquet"
-        path = hf_hub_download(cifar100.HUB_REPOSITORY, name, repo_type="dataset")
+        path = hf_hub_download(cifar100.HUB_REPOSITORY, name, repo_type="dataset", endpoint=cifar100.HUB_URL)
     except ImportError:
         raise ConnectionError("the hub's copy needs pyarrow: pip install pyarrow") from None
     except Exception as error:  # the hub's client raises a dozen kinds, all of them "not to be had"

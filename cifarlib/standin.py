@@ -39,7 +39,7 @@ def _draw(families: np.ndarray, members: np.ndarray, random: np.random.Generator
     angle = vary(0, 2 * np.pi)
     across = x * np.cos(angle) + y * np.sin(angle)
     texture = np.sin(across * (3 + 5 * scale) + vary(0, 2 * np.pi))
-    background = _colour((family_hue + vary(-0.35, 0.35)) / 5, 0.45 + 0.25 * texture * vary(0.4, 1))
+    background = _colour((family_hue + vary(-0.15, 0.15)) / 5, 0.45 + 0.3 * texture * vary(0.7, 1))
 
     dx, dy = x - vary(-0.4, 0.4), y - vary(-0.4, 0.4)
     size = vary(0.35, 0.7)
@@ -50,10 +50,10 @@ def _draw(families: np.ndarray, members: np.ndarray, random: np.random.Generator
     shapes = [radius < 1, (radius < 1) & (radius > 0.55), square < 0.9, (square < 0.9) & (square > 0.5),
               (abs(dx) < 0.3 * size) | (abs(dy) < 0.3 * size)]  # fmt: skip
     inside = np.choose(member, shapes)
-    foreground = _colour((member_hue + vary(-0.6, 0.6)) / 5, 0.75 * vary(0.6, 1) + 0 * x)
+    foreground = _colour((member_hue + vary(-1.2, 1.2)) / 5, 0.75 * vary(0.6, 1) + 0 * x)
 
-    pixels = np.where(inside[..., None], foreground, background) * vary(0.6, 1.2)[..., None]
-    pixels += random.standard_normal(pixels.shape, dtype=np.float32) * vary(0.05, 0.2)[..., None]
+    pixels = np.where(inside[..., None], foreground, background) * vary(0.7, 1.1)[..., None]
+    pixels += random.standard_normal(pixels.shape, dtype=np.float32) * vary(0.04, 0.14)[..., None]
     return (pixels.clip(0, 1) * 255).astype(np.uint8)
 
 

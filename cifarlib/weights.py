@@ -35,11 +35,11 @@ class Weights:
     std: tuple[float, ...]
 
 
-def find_weights(name: str) -> Weights:
+def find_weights(name: str, *, download: bool = True) -> Weights:
     """Return the ImageNet weights of a timm model; raises MissingWeights that says where it looked.
 
     Nearest first: <name.tag>.safetensors or .pt, then <name>… in the folder CIFARLIB_WEIGHTS; the pip
-    package with EfficientNet_lite0's; what timm downloaded before; timm's own hosts.
+    package with EfficientNet_lite0's; what timm downloaded before; timm's own hosts, if `download`.
     """
     folder, base = user_folder("CIFARLIB_WEIGHTS"), name.split(".")[0]
     if folder:
@@ -55,7 +55,7 @@ def find_weights(name: str) -> Weights:
         if isinstance(cached, str):
             return read_weights(Path(cached), name, origin=f"timm {name}")
         url = "https://huggingface.co" if config.hf_hub_id else config.url
-        why = silent(url)
+        why = silent(url) if download else "not asked"
         if not why:
             state = timm.create_model(name, pretrained=True).state_dict()
             digest = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in state.values())).hexdigest()

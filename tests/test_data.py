@@ -3,11 +3,17 @@
 import http.server
 import io
 import pickle
+import sys
 import tarfile
 import threading
+import time
+import zlib
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +23,7 @@ from cifarlib import ImageSet, cifar100, load_cifar100, network, sources, split_
 from cifarlib.data import canonical_order
 from cifarlib.files import file_digest
 
-N = {"train": 400, "test": 200}
+N = {"train": 600, "test": 200}
 
 
 @pytest.fixture
@@ -62,6 +68,8 @@ def test_official_files_and_a_shuffled_tree_of_the_same_pictures_agree(official,
         assert (first.source, second.source) == ("official", "folder")
         assert first.fingerprint == second.fingerprint
         np.testing.assert_array_equal(first.coarse_labels, second.coarse_labels)
+    folds = [split_folds(load_cifar100("train", root)) for root in (official, tmp_path / "tree")]
+    assert [part.fingerprint for part in folds[0]] == [part.fingerprint for part in folds[1]]
 
 
 def test_the_archive_is_unpacked_where_only_it_is_there(official, tmp_path, monkeypatch):
@@ -137,57 +145,190 @@ def test_one_class_is_no_task(tmp_path, train):
 
 
 class Host(http.server.BaseHTTPRequestHandler):
-    """A host that serves, cuts short, spoils or does not know the archive, as the path's first part says."""
+    """Both hosts in one; the path's first part says whether it serves, cuts, spoils, stalls or does not know a file."""
 
-    archive = b""
+    files: ClassVar[dict[str, bytes]] = {}
 
     def do_HEAD(self) -> None:
-        self.send_response(200)
-        self.end_headers()
+        self.answer(body=False)
 
     def do_GET(self) -> None:
-        kind = self.path.split("/")[1]
-        body = self.archive if kind != "spoiled" else b"x" * len(self.archive)
+        self.answer(body=True)
+
+    def answer(self, *, body: bool) -> None:
+        """Send the headers that both hosts send, and the body if it is asked for."""
+        kind, content = self.path.split("/")[1], self.files.get(self.path.split("/")[-1], b"")
+        content = b"x" * len(content) if kind == "spoiled" else content
         self.send_response(404 if kind == "unknown" else 200)
-        self.send_header("Content-Length", str(len(body)))
+        for name, value in {
+            "Content-Length": len(content),
+            "ETag": f'"{zlib.crc32(content)}"',
+            "X-Repo-Commit": "a" * 40,
+        }.items():
+            self.send_header(name, str(value))
         self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if kind == "cut" else body)
+        if body:
+            half = kind in ("cut", "stalling", "slow")
+            self.wfile.write(content[: len(content) // 2] if half else content)
+            time.sleep({"stalling": 3, "slow": 1}.get(kind, 0))
+            self.wfile.write(content[len(content) // 2 :] if kind == "slow" else b"")
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
 
 @pytest.fixture
-def host(official, monkeypatch):
-    """The address of a local host that has the archive of `official`."""
+def host(official, tmp_path, monkeypatch):
+    """The address of a local host that has `official` as an archive and as the hub's parquet files."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         tar.add(official / "cifar-100-python", "cifar-100-python")
-    monkeypatch.setattr(Host, "archive", buffer.getvalue())
-    monkeypatch.setattr(cifar100, "ARCHIVE_MD5", file_digest(io.BytesIO(buffer.getvalue())))
+    files = {sources.ARCHIVE: buffer.getvalue()}
+    for split in N:
+        images, sheet = load_cifar100(split, official), io.BytesIO()
+        pictures = [{"bytes": as_png(image), "path": None} for image in images.images]
+        pyarrow.parquet.write_table(pyarrow.table({"img": pictures, "fine_label": images.labels}), sheet)
+        files[f"{split}-00000-of-00001.parquet"] = sheet.getvalue()
+    monkeypatch.setattr(Host, "files", files)
+    monkeypatch.setattr(cifar100, "ARCHIVE_MD5", file_digest(io.BytesIO(files[sources.ARCHIVE])))
+    monkeypatch.setattr(sources, "STALL_SECONDS", 0.5)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Host) as server:
+        server.handle_error = lambda request, address: None  # a client that hangs up is no news here
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
+def as_png(image: np.ndarray) -> bytes:
+    """Return a picture as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def point_at(monkeypatch, official: str, hub: str) -> None:
+    """Let the two hosts be these addresses."""
+    monkeypatch.setattr(cifar100, "ARCHIVE_URL", f"{official}/{sources.ARCHIVE}")
+    monkeypatch.setattr(cifar100, "HUB_URL", hub)
+
+
+NOWHERE = "http://127.0.0.1:9"
+
+
 def test_the_official_archive_is_downloaded_and_kept(host, official, tmp_path, monkeypatch):
-    monkeypatch.setattr(cifar100, "ARCHIVE_URL", f"{host}/whole/{sources.ARCHIVE}")
+    point_at(monkeypatch, f"{host}/whole", NOWHERE)
     first = load_cifar100("test", tmp_path / "new")
     assert first.source == "official"
     assert first.fingerprint == load_cifar100("test", official).fingerprint
-    monkeypatch.setattr(cifar100, "ARCHIVE_URL", "http://127.0.0.1:9/nowhere")
+    point_at(monkeypatch, NOWHERE, NOWHERE)
     assert load_cifar100("train", tmp_path / "new").source == "official"
 
 
-@pytest.mark.parametrize("kind", ["cut", "spoiled", "unknown"])
+@pytest.mark.parametrize("kind", ["cut", "spoiled", "unknown", "stalling"])
 def test_a_bad_transfer_leaves_no_file_under_the_final_name(kind, host, tmp_path, monkeypatch):
-    monkeypatch.setattr(cifar100, "ARCHIVE_URL", f"{host}/{kind}/{sources.ARCHIVE}")
-    monkeypatch.setattr("time.sleep", lambda seconds: None)  # pooch waits between its tries
+    point_at(monkeypatch, f"{host}/{kind}", NOWHERE)
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)  # pooch waits between its tries
     with pytest.raises(ConnectionError, match="could not download"):
         load_cifar100("test", tmp_path / "new", "official")
     assert not list((tmp_path / "new").iterdir())
+
+
+def test_a_transfer_broken_by_chance_is_tried_again(host, tmp_path, monkeypatch):
+    point_at(monkeypatch, f"{host}/whole", NOWHERE)
+    whole, tries = Host.answer, []
+
+    def once_cut(self, *, body):
+        tries.append(body)
+        self.path = self.path.replace("/whole", "/cut" if sum(tries) == 1 else "/whole")
+        whole(self, body=body)
+
+    monkeypatch.setattr(Host, "answer", once_cut)
+    assert load_cifar100("test", tmp_path / "new").source == "official"
+    assert sum(tries) == 2
+
+
+@pytest.mark.parametrize("kind", ["unknown", "slow"])
+def test_the_hub_stands_in_for_an_official_host_that_is_down_or_slow(kind, host, official, tmp_path, monkeypatch):
+    point_at(monkeypatch, f"{host}/{kind}", host)
+    true = {split: load_cifar100(split, official).fingerprint for split in N}
+    with pytest.raises(ValueError, match="the hub's copy is not CIFAR-100"):
+        load_cifar100("test", tmp_path / "new")
+    monkeypatch.setattr(cifar100, "FINGERPRINTS", true)
+    for split in N:
+        images = load_cifar100(split, tmp_path / "new")
+        assert images.source == "hub"
+        assert images.is_cifar100
+        assert len(images.superclasses) == 20
+
+
+def test_a_slow_official_host_is_waited_for_where_the_hub_is_no_help(host, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "STALL_SECONDS", 2)
+    point_at(monkeypatch, f"{host}/slow", NOWHERE)
+    assert load_cifar100("test", tmp_path / "new").source == "official"
+
+
+def test_without_pyarrow_the_message_names_it(host, tmp_path, monkeypatch):
+    point_at(monkeypatch, NOWHERE, host)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ConnectionError, match="pip install pyarrow"):
+        load_cifar100("test", tmp_path / "new", "hub")
+
+
+def mutants(whole: bytes, random: np.random.Generator, n: int):
+    """Yield `n` damaged copies of a file: bits flipped, cut, halves swapped, a stretch of zeros."""
+    for number in range(n):
+        data, place = bytearray(whole), int(random.integers(1, len(whole)))
+        if number % 4 == 0:
+            data[place] ^= 1 << int(random.integers(8))
+        elif number % 4 == 1:
+            del data[place:]
+        elif number % 4 == 2:
+            data = data[place:] + data[:place]
+        else:
+            data[place : place + 64] = bytes(len(data[place : place + 64]))
+        yield bytes(data)
+
+
+def test_no_mutant_of_the_official_files_passes_for_cifar100(official, monkeypatch):
+    true = load_cifar100("test", official).fingerprint
+    monkeypatch.setitem(cifar100.FINGERPRINTS, "test", true)
+    random = np.random.default_rng(0)
+    for name in ("test", "meta"):
+        path = official / "cifar-100-python" / name
+        whole = path.read_bytes()
+        for mutant in mutants(whole, random, 150):
+            path.write_bytes(mutant)
+            try:
+                assert load_cifar100("test", official).fingerprint == true
+            except ValueError as error:
+                assert "is damaged" in str(error)  # noqa: PT017
+        path.write_bytes(whole)
+    assert load_cifar100("test", official).is_cifar100
+
+
+def test_no_mutant_of_a_folder_passes_for_cifar100(tmp_path, train, monkeypatch):
+    for split in N:
+        write_tree(tmp_path, train[:40], split)
+    true = load_cifar100("test", tmp_path).fingerprint
+    monkeypatch.setitem(cifar100.FINGERPRINTS, "test", true)
+    assert load_cifar100("test", tmp_path).is_cifar100
+    random = np.random.default_rng(1)
+    outcomes = set()
+    for path in sorted((tmp_path / "test").glob("*/*.png"))[:20]:
+        whole = path.read_bytes()
+        for mutant in mutants(whole, random, 10):
+            path.write_bytes(mutant)
+            try:
+                loaded = load_cifar100("test", tmp_path)
+                assert loaded.is_cifar100 == (loaded.fingerprint == true)
+                outcomes.add("the true data" if loaded.is_cifar100 else loaded.name)
+            except ValueError as error:
+                assert str(path) in str(error)  # noqa: PT017
+                outcomes.add("an error that names the file")
+        path.write_bytes(whole)
+    assert "an error that names the file" in outcomes
 
 
 def test_where_no_host_answers_the_stand_in_says_so(tmp_path, monkeypatch):

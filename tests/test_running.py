@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from PIL import Image
 
 from cifarlib import BUDGETS, Experiment, collect_runs, comparison, grid, load_runs, records, run, running, summary
 from cifarlib.gridrun import run_grid
@@ -93,6 +94,25 @@ def test_seed_and_workers_fix_every_number(finished, train, test, tmp_path):
     assert again.test == finished.test
     other = run(Experiment(**{**vars(SMOKE), "seed": 1}), runs_dir=tmp_path, data=(train, test), progress=False)
     assert not other.history[columns].equals(finished.history[columns])
+
+
+def test_ones_own_pictures_go_from_folder_to_test_score(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    for split, n in {"train": 20, "test": 6}.items():
+        for name, color in {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}.items():
+            folder = tmp_path / "mine" / split / name
+            folder.mkdir(parents=True)
+            for number in range(n):
+                picture = np.clip(random.normal(color, 30, (*random.integers(20, 90, 2), 3)), 0, 255)
+                Image.fromarray(picture.astype(np.uint8)).save(folder / f"{number}.jpg")
+    monkeypatch.setenv("CIFARLIB_DATA", str(tmp_path / "mine"))
+    finished = run(SMOKE, runs_dir=tmp_path / "runs", progress=False)
+    assert finished.provenance["data"]["name"] == "not CIFAR-100: folder"
+    assert finished.provenance["data"]["counts"] == {"train": 48, "valid": 12, "test": 18}
+    assert finished.predictions()["classes"].shape == (18, 3)
+    assert finished.test["top5"] == 1.0
+    assert check_record(finished.path) == []
+    assert finished.load_model()(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
 
 
 def test_an_edited_record_is_caught(finished, tmp_path):
