@@ -62,9 +62,9 @@ def benchmark(asked: argparse.Namespace) -> None:
 
 def results(asked: argparse.Namespace) -> int:
     """Print recorded runs, as a table or JSON, or re-check them; exit code 1 if a record fails its check."""
-    runs = load_runs(runs_dir=asked.runs_dir)
+    runs = load_runs(runs_dir=asked.runs_dir, any_data=True)
     if asked.check:
-        wrong = {run.experiment.id: check_record(run.path) for run in runs}
+        wrong = {run.id: check_record(run.path) for run in runs}
         print("\n".join(f"{name}: {'; '.join(lines) or 'good'}" for name, lines in wrong.items()) or "no runs")
         return int(any(wrong.values()))
     shown = [{"experiment": asdict(run.experiment), "test": run.test, "provenance": run.provenance} for run in runs]
@@ -85,7 +85,7 @@ def _cells(asked: argparse.Namespace) -> list[Experiment]:
 
 def _table(runs: list[Run]) -> str:
     rows = [
-        {"run": run.experiment.id, "epochs": len(run.history), "valid": run.history.valid_accuracy.max()}
+        {"run": run.id, "epochs": len(run.history), "valid": run.history.valid_accuracy.max()}
         | {name: run.test[name] for name in ("accuracy", "top5", "tta_accuracy")}
         | {"data": run.provenance["data"]["name"]}
         for run in runs

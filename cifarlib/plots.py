@@ -194,5 +194,5 @@ def literature_line(papers: pd.DataFrame, marks: Mapping[str, float]) -> Figure:
         axis.axhline(top1, color=color, linestyle="--", linewidth=1.2, label=f"{name}: {top1:.1f} %")
     axis.set(xlabel="published", ylabel="CIFAR-100 top-1 (%)")
     axis.margins(x=0.12)
-    axis.legend(fontsize=7.5, loc="lower right")
+    axis.legend(fontsize=7.5, loc="center right")
     return figure

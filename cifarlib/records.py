@@ -44,6 +44,11 @@ class Run:
         return self.path.parent == PUBLISHED
 
     @property
+    def id(self) -> str:
+        """The experiment's id; on other pictures than CIFAR-100's with their fingerprint behind it."""
+        return self.path.stem if self.published else self.path.parent.name
+
+    @property
     def predictions_path(self) -> Path:
         """The .npz file beside the record."""
         return self.path.with_suffix(".npz") if self.published else self.path.with_name(PREDICTIONS)
@@ -135,20 +140,18 @@ def find_record(run_id: str, *, runs_dir: str | Path | None = None) -> Run | Non
     return read_record(published) if published.is_file() and _show_published() else None
 
 
-def load_runs(*, runs_dir: str | Path | None = None, **wanted: Any) -> list[Run]:
-    """Return all recorded runs on CIFAR-100 whose experiment matches, one's own before published ones.
+def load_runs(*, runs_dir: str | Path | None = None, any_data: bool = False, **wanted: Any) -> list[Run]:
+    """Return all recorded runs whose experiment matches, one's own before published ones.
 
-    wanted: any of Experiment's fields, e.g. load_runs(budget="quick", image_size=32).
+    any_data: with those of one's own on other pictures than CIFAR-100's. wanted: any of Experiment's
+    fields, e.g. load_runs(budget="quick", image_size=32).
     """
     paths = {path.parent.name: path for path in sorted(own_folder(runs_dir).glob(f"*/{RECORD}"))}
     if _show_published():
         paths = {path.stem: path for path in sorted(PUBLISHED.glob("*.json"))} | paths
     runs = [read_record(path) for _, path in sorted(paths.items())]
-    return [
-        run
-        for run in runs
-        if run.provenance["data"]["cifar100"] and all(getattr(run.experiment, k) == v for k, v in wanted.items())
-    ]
+    runs = [run for run in runs if any_data or run.provenance["data"]["cifar100"]]
+    return [run for run in runs if all(getattr(run.experiment, name) == value for name, value in wanted.items())]
 
 
 def own_folder(runs_dir: str | Path | None = None) -> Path:

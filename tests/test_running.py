@@ -112,6 +112,8 @@ def test_ones_own_pictures_go_from_folder_to_test_score(tmp_path, monkeypatch):
     assert finished.predictions()["classes"].shape == (18, 3)
     assert finished.test["top5"] == 1.0
     assert check_record(finished.path) == []
+    assert finished.id in [one.id for one in load_runs(runs_dir=tmp_path / "runs", any_data=True)]
+    assert finished.id not in [one.id for one in load_runs(runs_dir=tmp_path / "runs")]
     assert finished.load_model()(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
 
 
