@@ -61,7 +61,7 @@ class Run:
     def predictions(self) -> dict[str, np.ndarray]:
         """Return the test predictions, pictures in canonical order.
 
-        labels (N,), classes (N, 5) the five likeliest, probabilities float16 (N, 5), tta (N,).
+        labels (N,), classes (N, 5) the five likeliest, probabilities float16 (N, 5) to three decimals, tta (N,).
         """
         with np.load(self.predictions_path, allow_pickle=False) as arrays:
             return dict(arrays)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import top_k_accuracy_score
 from torch import nn
 
 from cifarlib import (
@@ -65,7 +66,10 @@ def test_accuracy_and_top5_by_a_plain_loop():
     assert top5(probabilities, labels) == pytest.approx(np.mean(hits))
     first = [max(range(30), key=row.__getitem__) == label for row, label in zip(probabilities, labels, strict=True)]
     assert accuracy(probabilities, labels) == pytest.approx(np.mean(first))
+    assert top5(probabilities, labels) == pytest.approx(top_k_accuracy_score(labels, probabilities, k=5))
     assert top5(probabilities[:, :4], labels % 4) == 1.0
+    tied = np.ones((3, 10))  # of equals the lower number comes first, as in the recorded predictions
+    assert top5(tied, np.array([0, 4, 5])) == pytest.approx(2 / 3)
 
 
 def test_random_tta_is_what_flipping_at_random_gives():

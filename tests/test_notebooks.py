@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cifarlib import BACKBONES, load_runs, published_table
+
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -76,3 +78,17 @@ def test_the_readme_shows_what_is_there():
         assert (ROOT / target).exists(), target
     for path in NOTEBOOKS:
         assert path.name in text
+
+
+def test_the_readme_table_is_that_of_the_records():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    published = published_table().set_index(["backbone", "image_size"])
+    for backbone in BACKBONES:
+        expected = [backbone]
+        for init, column in (("scratch", "accuracy_scratch"), ("imagenet", "accuracy_pretrained")):
+            (run,) = load_runs(backbone=backbone, image_size=32, init=init, budget="quick") or [None]
+            expected.append(f"{run.test['accuracy']:.1%}" if run else "open")
+            cells = [(backbone, size) for size in (32, 64, 128)]
+            known = (f"{published.loc[c, column]:.1%}" if c in published.index else "–" for c in cells)
+            expected.append(" / ".join(known))
+        assert f"| {' | '.join(expected)} |" in text

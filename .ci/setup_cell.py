@@ -1,0 +1,34 @@
+"""Run the notebooks' set-up cell as Colab would: outside the clone, in a clean environment that has torch."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+root = Path(__file__).resolve().parent.parent
+notebook = json.loads((root / "notebooks/01_data_exploration.ipynb").read_text(encoding="utf-8"))
+cell = next("".join(c["source"]) for c in notebook["cells"] if "CLONE_URL" in "".join(c["source"]))
+check = """
+import cifarlib, torch
+assert cifarlib.__file__.startswith(str(root)), cifarlib.__file__
+assert len(cifarlib.load_runs()) > 0
+print("set-up cell: good, torch", torch.__version__)
+"""
+
+with tempfile.TemporaryDirectory() as folder:
+    venv.create(Path(folder) / "venv", with_pip=True)
+    python = str(next((Path(folder) / "venv").glob("[bS]*/python*")))
+    installed = subprocess.run([sys.executable, "-m", "pip", "freeze"], capture_output=True, text=True, check=True)
+    torch = [line for line in installed.stdout.splitlines() if line.startswith(("torch==", "torchvision=="))]
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *torch], check=True)
+    work = Path(folder) / "content"
+    work.mkdir()
+    surroundings = os.environ | {"CIFARLIB_CLONE_URL": root.as_uri()}
+    subprocess.run([python, "-c", cell + check], check=True, cwd=work, env=surroundings)
+    kept = subprocess.run(
+        [python, "-m", "pip", "freeze"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert set(torch) <= set(kept), "the set-up cell changed torch"
