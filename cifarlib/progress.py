@@ -9,4 +9,5 @@ from tqdm import tqdm
 def progress_bar(**options: Any) -> tqdm:
     """Return a tqdm bar; a notebook shows standard error as an alarm, so there it goes to the output."""
     stream = sys.stdout if "ipykernel" in sys.modules else sys.stderr
-    return tqdm(file=stream, ncols=100, mininterval=0.5, **options)
+    shape = "{desc}: {percentage:3.0f}%|{bar:12}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+    return tqdm(file=stream, bar_format=shape, mininterval=0.5, **options)

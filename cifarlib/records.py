@@ -131,10 +131,10 @@ def check_record(path: str | Path) -> list[str]:
     return [line for line, good in checks.items() if not good]
 
 
-def find_record(run_id: str, *, runs_dir: str | Path | None = None) -> Run | None:
-    """Return the run of that id: one's own if there is one, else the published one, else None."""
+def find_record(run_id: str, *, runs_dir: str | Path | None = None, published_id: str | None = None) -> Run | None:
+    """Return one's own run of that id if there is one, else the published one (of `published_id`), else None."""
     own = own_folder(runs_dir) / run_id / RECORD
-    published = PUBLISHED / f"{run_id}.json"
+    published = PUBLISHED / f"{published_id or run_id}.json"
     if own.is_file():
         return read_record(own)
     return read_record(published) if published.is_file() and _show_published() else None

@@ -52,7 +52,7 @@ def run(
     weights = find_weights(name) if experiment.init == "imagenet" and not known else None
     train, test = data or (load_cifar100("train"), load_cifar100("test"))
     run_id = run_identity(experiment, train)
-    if not retrain and (found := find_record(run_id, runs_dir=root)):
+    if not retrain and (found := find_record(run_id, runs_dir=root, published_id=experiment.id)):
         return found
     torch.manual_seed(experiment.seed)
     if experiment.init == "imagenet":

@@ -3,6 +3,7 @@
 import http.server
 import io
 import pickle
+import socket
 import sys
 import tarfile
 import threading
@@ -15,11 +16,27 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cifarlib import ImageSet, cifar100, load_cifar100, network, sources, split_folds, standin
+from cifarlib import (
+    ImageSet,
+    Trainer,
+    choose_machine,
+    cifar100,
+    create_model,
+    eval_transform,
+    load_cifar100,
+    make_loader,
+    network,
+    predict,
+    sources,
+    split_folds,
+    standin,
+    train_transform,
+)
 from cifarlib.data import canonical_order
 from cifarlib.files import file_digest
 
@@ -347,6 +364,33 @@ def test_where_no_host_answers_the_stand_in_says_so(tmp_path, monkeypatch):
 def test_a_host_that_refuses_is_silent_at_once(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     assert "refused" in network.silent("http://127.0.0.1:9/")
+
+
+def test_a_black_hole_is_given_up_in_time(tmp_path, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as hole:  # takes the connection and never says a word
+        address = f"http://127.0.0.1:{hole.getsockname()[1]}"
+        point_at(monkeypatch, f"{address}/official", f"{address}/hub")
+        start = time.monotonic()
+        images = load_cifar100("test", tmp_path / "nothing")
+        assert time.monotonic() - start < 10
+    assert images.source == "stand-in"
+    assert "put cifar-100-python/ into data/" in images.reason
+
+
+def test_the_stand_in_is_worth_learning_from():
+    torch.manual_seed(0)
+    train, test = load_cifar100("train", source="stand-in"), load_cifar100("test", source="stand-in")[:1000]
+    model = create_model("ResNet18", image_size=32)
+    varied, fixed = train_transform(32, normalize=False), eval_transform(32, normalize=False)
+    loaders = make_loader(train[:10_000], varied, shuffle=True), make_loader(test, fixed, num_workers=0)
+    trainer = Trainer(model, *loaders, choose_machine(model), epochs=3, lr=1e-3)
+    assert max(row["valid_accuracy"] for row in trainer) > 0.6
+    predicted = predict(model, loaders[1], machine=trainer.machine)[0].argmax(1)
+    coarse_of = np.array([test.coarse_labels[test.labels == label][0] for label in range(100)])
+    wrong = predicted != test.labels
+    within = (coarse_of[predicted] == test.coarse_labels)[wrong].mean()
+    assert within > 3 * 4 / 99  # chance: four of the other 99 classes share the superclass
 
 
 def test_unknown_names_get_the_nearest(tmp_path):
