@@ -80,7 +80,8 @@ def test_a_runs_folder_below_a_file_is_refused_before_training(call, tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_train_shows_a_bar_and_the_second_time_only_the_record(call, tmp_path):
+def test_train_shows_a_bar_and_the_second_time_only_the_record(call, mine, tmp_path, monkeypatch):
+    monkeypatch.setenv("CIFARLIB_DATA", str(mine))
     arguments = [*train_arguments(backbone="EfficientNet_lite0", init="imagenet"), "--retrain", "--runs-dir", tmp_path]
     command = [sys.executable, "-m", "cifarlib", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, encoding="utf-8")

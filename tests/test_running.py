@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
-from PIL import Image
 
 from cifarlib import BUDGETS, Experiment, collect_runs, comparison, grid, load_runs, records, run, running, summary
 from cifarlib.gridrun import run_grid
@@ -96,20 +95,12 @@ def test_seed_and_workers_fix_every_number(finished, train, test, tmp_path):
     assert not other.history[columns].equals(finished.history[columns])
 
 
-def test_ones_own_pictures_go_from_folder_to_test_score(tmp_path, monkeypatch):
-    random = np.random.default_rng(0)
-    for split, n in {"train": 20, "test": 6}.items():
-        for name, color in {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}.items():
-            folder = tmp_path / "mine" / split / name
-            folder.mkdir(parents=True)
-            for number in range(n):
-                picture = np.clip(random.normal(color, 30, (*random.integers(20, 90, 2), 3)), 0, 255)
-                Image.fromarray(picture.astype(np.uint8)).save(folder / f"{number}.jpg")
-    monkeypatch.setenv("CIFARLIB_DATA", str(tmp_path / "mine"))
+def test_ones_own_pictures_go_from_folder_to_test_score(mine, tmp_path, monkeypatch):
+    monkeypatch.setenv("CIFARLIB_DATA", str(mine))
     finished = run(SMOKE, runs_dir=tmp_path / "runs", progress=False)
     assert finished.provenance["data"]["name"] == "not CIFAR-100: folder"
-    assert finished.provenance["data"]["counts"] == {"train": 48, "valid": 12, "test": 18}
-    assert finished.predictions()["classes"].shape == (18, 3)
+    assert finished.provenance["data"]["counts"] == {"train": 96, "valid": 24, "test": 24}
+    assert finished.predictions()["classes"].shape == (24, 3)
     assert finished.test["top5"] == 1.0
     assert check_record(finished.path) == []
     assert finished.id in [one.id for one in load_runs(runs_dir=tmp_path / "runs", any_data=True)]
@@ -215,10 +206,8 @@ def test_ids_leave_out_what_is_at_its_default():
     assert (other.epochs, other.lr) == (5, BUDGETS["quick"].lr["imagenet"])
 
 
-def test_a_grid_goes_on_after_a_failure_and_processes_change_nothing(own, monkeypatch, tmp_path):
-    monkeypatch.setenv("CIFARLIB_DATA", str(tmp_path / "nothing"))
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    monkeypatch.delenv("CIFARLIB_WEIGHTS", raising=False)
+def test_a_grid_goes_on_after_a_failure_and_processes_change_nothing(own, mine, monkeypatch, tmp_path):
+    monkeypatch.setenv("CIFARLIB_DATA", str(mine))
     cells = grid("smoke", backbones=["mobilenetv3_small_050", "vgg11"], image_sizes=[16], inits=["scratch"])
     records_by = {}
     for jobs in (1, 2):
@@ -252,11 +241,11 @@ with FileLock({str(folder / "lock")!r}):
         pass
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_record(tmp_path):
+def test_a_killed_run_goes_on_and_ends_with_the_same_record(mine, tmp_path):
     command = [sys.executable, "-m", "cifarlib", "train", "--backbone", "EfficientNet_b0", "--image-size", "32"]
     command += ["--init", "scratch", "--budget", "smoke", "--retrain", "--runs-dir"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    surroundings = os.environ | {"OMP_NUM_THREADS": "1"}
+    surroundings = os.environ | {"OMP_NUM_THREADS": "1", "CIFARLIB_DATA": str(mine)}
     subprocess.run([*command, tmp_path / "whole"], check=True, env=surroundings, **quiet)
     with subprocess.Popen([*command, tmp_path / "killed"], env=surroundings, **quiet) as process:
         while process.poll() is None and not list((tmp_path / "killed").glob("*/checkpoint.pt")):
