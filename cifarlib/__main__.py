@@ -36,9 +36,9 @@ def data(asked: argparse.Namespace) -> int:
 
 
 def train(asked: argparse.Namespace) -> None:
-    """Train one experiment, or show its record."""
+    """Train one experiment, or show your own record of it."""
     experiment = Experiment(**{field.name: getattr(asked, field.name) for field in fields(Experiment)})
-    finished = run(experiment, asked.retrain, runs_dir=asked.runs_dir)
+    finished = run(experiment, asked.retrain, runs_dir=asked.runs_dir, published=False)
     print(f"{_table([finished])}\n{finished.path}")
 
 
@@ -123,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--source", default="auto")
     made.add_argument("--verify", action="store_true", help="exit with 1 unless both splits are true CIFAR-100")
     made = command("train", train, many=False)
-    made.add_argument("--retrain", action="store_true", help="train even where there is a record")
+    made.add_argument("--retrain", action="store_true", help="train even where you have a record")
     made.add_argument("--runs-dir", help="default: CIFARLIB_RUNS, else runs/ in the repository")
     for name, action in (("grid", run_cells), ("plan", plan_cells)):
         made = command(name, action, many=True)

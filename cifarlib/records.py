@@ -131,13 +131,16 @@ def check_record(path: str | Path) -> list[str]:
     return [line for line, good in checks.items() if not good]
 
 
-def find_record(run_id: str, *, runs_dir: str | Path | None = None, published_id: str | None = None) -> Run | None:
-    """Return one's own run of that id if there is one, else the published one (of `published_id`), else None."""
+def find_record(run_id: str, *, runs_dir: str | Path | None = None, published: str | None = None) -> Run | None:
+    """Return one's own run of that id if there is one, else the published one, else None.
+
+    published: the published run's id, if another; "" passes over published runs.
+    """
     own = own_folder(runs_dir) / run_id / RECORD
-    published = PUBLISHED / f"{published_id or run_id}.json"
     if own.is_file():
         return read_record(own)
-    return read_record(published) if published.is_file() and _show_published() else None
+    shipped = PUBLISHED / f"{run_id if published is None else published}.json"
+    return read_record(shipped) if shipped.is_file() and _show_published() else None
 
 
 def load_runs(*, runs_dir: str | Path | None = None, any_data: bool = False, **wanted: Any) -> list[Run]:

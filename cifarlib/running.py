@@ -35,24 +35,26 @@ def run(
     runs_dir: str | Path | None = None,
     data: tuple[ImageSet, ImageSet] | None = None,
     num_workers: int | None = None,
+    published: bool = True,
     progress: bool = True,
 ) -> Run:
     """Return the run of an experiment: its record if there is one, else train, test once and record it.
 
     data: (train, test) image sets; load_cifar100's by default. num_workers: see make_loader; it changes no
     number. A run that was interrupted goes on from its last epoch. Records of one's own on these very
-    pictures come before published ones; `retrain` passes over both. Raises ValueError where the experiment
-    cannot be run.
+    pictures come before published ones; `retrain` passes over both, published=False over the latter.
+    Raises ValueError where the experiment cannot be run.
     """
     root, name = own_folder(runs_dir), timm_name(experiment.backbone)
     known = not retrain and any(root.glob(f"{experiment.id}*"))
-    if not retrain and not known and (found := find_record(experiment.id, runs_dir=root)):
+    shipped = experiment.id if published else ""
+    if not retrain and not known and (found := find_record(experiment.id, runs_dir=root, published=shipped)):
         return found
     # before the pictures are read, so that a run without weights says so at once
     weights = find_weights(name) if experiment.init == "imagenet" and not known else None
     train, test = data or (load_cifar100("train"), load_cifar100("test"))
     run_id = run_identity(experiment, train)
-    if not retrain and (found := find_record(run_id, runs_dir=root, published_id=experiment.id)):
+    if not retrain and (found := find_record(run_id, runs_dir=root, published=shipped)):
         return found
     torch.manual_seed(experiment.seed)
     if experiment.init == "imagenet":

