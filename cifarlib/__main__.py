@@ -7,6 +7,7 @@ from dataclasses import MISSING, asdict, fields
 
 import numpy as np
 import pandas as pd
+import torch
 
 from .benchmark import images_per_second, plan
 from .data import SPLITS, load_cifar100
@@ -56,8 +57,12 @@ def plan_cells(asked: argparse.Namespace) -> None:
 
 def benchmark(asked: argparse.Namespace) -> None:
     """Print images/s of the bare training step and of the whole loop, and their ratio."""
-    bare, loop, ratio = images_per_second(asked.backbone, asked.image_size, steps=asked.steps)
-    print(f"bare step {bare:.0f} images/s\nwhole loop {loop:.0f} images/s\nratio {ratio:.2f}")
+    speeds = images_per_second(asked.backbone, asked.image_size, steps=asked.steps, plain=asked.plain)
+    names = {"bare": "bare step", "loop": "whole loop", "plain": "plain float32 loop"}
+    print(*(f"{name} {speeds[key]:.0f} images/s" for key, name in names.items() if key in speeds), sep="\n")
+    if asked.plain:
+        print(f"whole loop ÷ plain float32 loop {speeds['speed_up']:.2f}")
+    print(f"ratio {speeds['ratio']:.2f}")
 
 
 def results(asked: argparse.Namespace) -> int:
@@ -125,15 +130,16 @@ def _parser() -> argparse.ArgumentParser:
     made = command("train", train, many=False)
     made.add_argument("--retrain", action="store_true", help="train even where you have a record")
     made.add_argument("--runs-dir", help="default: CIFARLIB_RUNS, else runs/ in the repository")
-    for name, action in (("grid", run_cells), ("plan", plan_cells)):
-        made = command(name, action, many=True)
-        made.add_argument("--jobs", type=int, default=1, help="processes side by side")
-        made.add_argument("--backend", default="loky", help="joblib's: loky, or a registered dask or ray")
-        made.add_argument("--runs-dir")
+    command("plan", plan_cells, many=True)
+    made = command("grid", run_cells, many=True)
+    made.add_argument("--jobs", type=int, default=1, help="processes side by side")
+    made.add_argument("--backend", default="loky", help="joblib's: loky, or dask (a cluster of its own, or yours)")
+    made.add_argument("--runs-dir")
     made = command("benchmark", benchmark)
     made.add_argument("--backbone", required=True)
     made.add_argument("--image-size", type=int, required=True)
     made.add_argument("--steps", type=int, default=20, help="batches of 64 a window; five windows are measured")
+    made.add_argument("--plain", action="store_true", help="measure the loop in plain float32 too")
     made = command("results", results)
     made.add_argument("--json", action="store_true")
     made.add_argument("--check", action="store_true", help="check each record against its predictions")
@@ -147,11 +153,11 @@ def main() -> int:
     asked = _parser().parse_args()
     try:
         return asked.action(asked) or 0
-    except (ValueError, FloatingPointError, OSError) as error:
+    except (ValueError, FloatingPointError, OSError, torch.OutOfMemoryError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last finished epoch", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "stopped; the same command goes on from the last finished epoch", file=sys.stderr)
         return 130
 
 

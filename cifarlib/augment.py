@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 from collections.abc import Iterator
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else the import asks a registry and warns offline
@@ -131,16 +132,26 @@ def make_loader(
 ) -> DataLoader:
     """Return batches (tensor (B, 3, S, S), labels int64 (B,)); `loader.batch_sampler.epoch` is the epoch.
 
-    Any number of workers gives the same batches. The default is one for each core but the first, at most
-    four, and none on Windows, where starting one costs seconds.
+    Any number of workers gives the same batches. The default is one for each core, at most four, and none
+    on Windows, where starting one costs seconds.
     """
     if num_workers is None:
-        num_workers = 0 if os.name == "nt" else min(4, (os.cpu_count() or 1) - 1)
+        num_workers = 0 if os.name == "nt" else min(4, os.cpu_count() or 1)
     return DataLoader(
         AugmentedImages(images, transform, seed=seed),
         batch_sampler=EpochBatches(len(images), batch_size, shuffle=shuffle, seed=seed),
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
+        worker_init_fn=_step_aside,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # its own, so that dropout's draws do not depend on the workers
     )
+
+
+def _step_aside(worker: int) -> None:
+    # A worker that takes a core from the training step stalls the other cores too; a polite one works while
+    # the step does not need them all. Ctrl-C is for the main process, which ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(0)
+    if hasattr(os, "nice"):
+        os.nice(19)

@@ -1,40 +1,36 @@
-"""A run's state on disk: written whole each epoch, read back only into the run that wrote it."""
+"""A run's state as bytes: kept in memory from epoch to epoch, written whole, read back only into its own run."""
 
-from pathlib import Path
+import io
 from typing import Any
 
 import torch
 
-from .files import atomic_path
+FORMAT = 2
+ADVICE = "move it away to start this run anew"
 
-FORMAT = 1
 
-
-def save_checkpoint(path: str | Path, state: dict[str, Any], *, owner: str) -> None:
-    """Write `state` (tensors, numbers, lists, dicts) atomically, with the format and its owner's id."""
+def pack_state(state: dict[str, Any], *, owner: str) -> memoryview:
+    """Return `state` (tensors, numbers, lists, dicts) with torch's random state, the format and the owner's id."""
     random = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
-    with atomic_path(path) as temporary:
-        torch.save({"format": FORMAT, "owner": owner, "random": random, **state}, temporary)
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, "owner": owner, "random": random, **state}, buffer)
+    return buffer.getbuffer()
 
 
-def load_checkpoint(path: str | Path, *, owner: str) -> dict[str, Any] | None:
-    """Return the state in `path`, restoring torch's random state, or None where there is no file.
+def unpack_state(packed: bytes | memoryview, *, owner: str, name: str = "") -> dict[str, Any]:
+    """Return the state in `packed` and restore torch's random state.
 
-    Raises ValueError, and touches nothing, for a file that is damaged, of another format or run.
+    Raises ValueError, and restores nothing, for bytes that are damaged, of another format or of another run.
     """
-    path = Path(path)
-    if not path.exists():
-        return None
-    advice = "move it away to start this run anew"
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(io.BytesIO(packed), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen kinds for a damaged file
-        raise ValueError(f"checkpoint {path} is damaged ({type(error).__name__}); {advice}") from None
+        raise ValueError(f"checkpoint {name} is damaged ({type(error).__name__}); {ADVICE}") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         got = state.get("format") if isinstance(state, dict) else type(state).__name__
-        raise ValueError(f"checkpoint {path} has format {got}, expected {FORMAT}; {advice}")
+        raise ValueError(f"checkpoint {name} has format {got}, expected {FORMAT}; {ADVICE}")
     if state["owner"] != owner:
-        raise ValueError(f"checkpoint {path} is of run {state['owner']}, expected {owner}; {advice}")
+        raise ValueError(f"checkpoint {name} is of run {state['owner']}, expected {owner}; {ADVICE}")
     torch.set_rng_state(state["random"]["cpu"])
     if torch.cuda.is_available() and state["random"]["cuda"]:
         torch.cuda.set_rng_state_all(state["random"]["cuda"])

@@ -73,6 +73,13 @@ class Experiment:
         return BUDGETS[self.budget].epochs[self.init]
 
     @property
+    def pictures(self) -> float:
+        """How many pictures are learned from; one that is only looked at counts as a third, the test has four views."""
+        budget = BUDGETS[self.budget]
+        looked_at = self.epochs * (budget.n_valid or 10_000) + 4 * (budget.n_test or 10_000)
+        return self.epochs * (budget.n_train or 40_000) + looked_at / 3
+
+    @property
     def lr(self) -> float:
         """The first, or for one-cycle the highest, learning rate."""
         return RECIPES[self.recipe].lr or BUDGETS[self.budget].lr[self.init]

@@ -57,7 +57,7 @@ def ensure_folder(folder: str | Path) -> Path:
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that becomes `path` only if the block succeeds."""
+    """Yield a temporary path beside `path` that becomes `path` only if the block succeeds; names it in an OSError."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -65,6 +65,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        kept = "; the one before it is kept" if path.exists() else ""
+        raise OSError(f"cannot write {path}: {error.strerror or error}{kept}") from None
     finally:
         temporary.unlink(missing_ok=True)
 

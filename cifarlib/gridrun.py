@@ -1,51 +1,109 @@
 """Many runs, in parallel where that is faster; one that fails does not stop the others."""
 
+import contextlib
 import os
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from joblib import Parallel, delayed, parallel_config
+from tqdm import tqdm
 
 from .experiments import Experiment
+from .files import unknown
+from .models import model_table
 from .progress import progress_bar
 from .records import Run, read_record
 from .running import run
+
+BACKENDS = ("loky", "dask")
 
 
 def run_grid(
     experiments: Iterable[Experiment], *, jobs: int = 1, runs_dir: str | Path | None = None, backend: str = "loky"
 ) -> tuple[list[Run], dict[str, str]]:
-    """Run what is missing and return (finished runs, what went wrong by run id).
+    """Run what is missing, cheapest first, and return (finished runs, what went wrong by run id).
 
-    jobs: processes, each with its share of the cores; backend: joblib's, e.g. "loky" or a registered
-    "dask". Two single-thread runs side by side beat one of two threads at 32 and 64 px.
+    jobs: processes, each with its share of the cores; two single-thread runs side by side beat one of two
+    threads at 32 and 64 px. backend: "loky" on this machine; "dask" on the cluster of the current or
+    DASK_SCHEDULER_ADDRESS's client, else on a local one of `jobs` workers; the runs' folder must be one they
+    share. Raises ValueError for a backend that is unknown or not installed.
     """
-    experiments = list(experiments)
-    threads = max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 else None
+    if backend not in BACKENDS:
+        raise unknown("backend", backend, BACKENDS)
+    costs = {experiment: _cost(experiment) for experiment in experiments}
+    queue = sorted(costs, key=costs.get)
+    threads = max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 or backend == "dask" else None
     finished, failed = [], {}
-    with parallel_config(backend, n_jobs=jobs):
-        results = Parallel(return_as="generator_unordered")(
-            delayed(_run_one)(e, runs_dir, threads) for e in experiments
+    with tempfile.TemporaryDirectory() as lines, _cluster(backend, jobs), progress_bar(total=100, desc="grid") as bar:
+        desk = lines if threads and backend == "loky" else None
+        # unordered, so that a run is told when it ends; in batches of one, for each takes minutes
+        results = Parallel(return_as="generator_unordered", batch_size=1)(
+            delayed(_run_one)(experiment, runs_dir, threads, desk) for experiment in queue
         )
-        with progress_bar(total=len(experiments), desc="grid", unit="run") as bar:
-            for experiment, path, error in results:
-                if path:
-                    finished.append(read_record(path))
-                    error = f"done in {finished[-1].provenance['seconds']:.0f} s"
-                else:
-                    failed[experiment.id] = error
-                bar.write(f"{experiment.id}: {error}")
-                bar.update()
+        for experiment, path, error in results:
+            if path:
+                finished.append(read_record(path))
+                error = f"done, {finished[-1].provenance['seconds']:.0f} s of training"
+            else:
+                failed[experiment.id] = error
+            bar.write(f"{experiment.id}: {error}")
+            bar.update(100 * costs[experiment] / sum(costs.values()))
     return finished, failed
 
 
-def _run_one(experiment: Experiment, runs_dir: str | Path | None, threads: int | None) -> tuple[Experiment, str, str]:
+def _cost(experiment: Experiment) -> float:
+    try:
+        table = model_table([experiment.backbone], [experiment.image_size], stem=experiment.stem)
+    except ValueError:
+        return 0.0  # it will fail at once
+    return experiment.pictures * float(table.multiply_adds_m[0])
+
+
+@contextlib.contextmanager
+def _cluster(backend: str, jobs: int) -> Iterator[None]:
+    if backend == "loky":
+        with parallel_config("loky", n_jobs=jobs):
+            yield
+        return
+    try:
+        from distributed import Client, get_client
+    except ImportError:
+        raise ValueError("backend dask is not installed: pip install 'cifarlib[dask]'") from None
+    try:
+        client = contextlib.nullcontext(get_client())
+    except ValueError:  # there is none yet
+        own = {} if os.environ.get("DASK_SCHEDULER_ADDRESS") else {"n_workers": jobs, "threads_per_worker": 1}
+        client = Client(**own, dashboard_address=None)
+    with client, parallel_config("dask", n_jobs=-1):
+        yield
+
+
+def _run_one(
+    experiment: Experiment, runs_dir: str | Path | None, threads: int | None, desk: str | None
+) -> tuple[Experiment, str, str]:
     alone = threads is None
     if not alone:
         torch.set_num_threads(threads)
     try:
-        finished = run(experiment, runs_dir=runs_dir, num_workers=None if alone else 0, progress=alone)
-        return experiment, str(finished.path), ""
+        with _terminal_line(desk) as line:
+            shown = {"num_workers": None if alone else 0, "progress": line if desk else alone}
+            return experiment, str(run(experiment, runs_dir=runs_dir, **shown).path), ""
     except Exception as error:  # whatever it is, the other runs go on and this one is listed
         return experiment, "", f"{type(error).__name__}: {error}"
+
+
+@contextlib.contextmanager
+def _terminal_line(desk: str | None) -> Iterator[int]:
+    """Hold one line of the terminal among processes, from 1, whose bars are drawn one at a time."""
+    if desk is None:
+        yield 0
+        return
+    tqdm.set_lock(FileLock(Path(desk) / "drawing"))
+    for line in range(1, 1 + (os.cpu_count() or 1) * 8):
+        with contextlib.suppress(Timeout), FileLock(Path(desk) / str(line), timeout=0):
+            yield line
+            return
+    yield 0

@@ -14,33 +14,42 @@ from .models import is_depthwise
 
 @dataclass(frozen=True)
 class Machine:
-    """One device, the precision of its forward pass, and how batches are brought to it."""
+    """One device, the precision of its forward pass, and how batches are brought to it.
+
+    fast: channels-last tensors and a fused optimiser; False is PyTorch as it comes, to measure against.
+    """
 
     device: torch.device
     dtype: torch.dtype = torch.float32
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
+    fast: bool = True
 
     @property
     def precision(self) -> str:
         """The precision's name for the record: float32, bfloat16 or float16."""
         return str(self.dtype).removeprefix("torch.")
 
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """How tensors of pictures and filters lie in memory."""
+        return torch.channels_last if self.fast else torch.contiguous_format
+
     def autocast(self) -> AbstractContextManager:
         """Run what is inside in the machine's precision where that is safe."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
-        """Bring a batch to the device, channels last; uint8 (N, 3, S, S) is normalised there to float32."""
-        images = images.to(self.device, non_blocking=True, memory_format=torch.channels_last)
+        """Bring a batch to the device; uint8 (N, 3, S, S) is normalised there to float32."""
+        images = images.to(self.device, non_blocking=True, memory_format=self.memory_format)
         if images.dtype != torch.uint8:
             return images
         mean, std = (255 * torch.tensor(v, device=self.device).view(3, 1, 1) for v in (self.mean, self.std))
         return images.float().sub_(mean).div_(std)
 
     def place(self, model: nn.Module) -> nn.Module:
-        """Move a model to the device, channels last."""
-        return model.to(self.device, memory_format=torch.channels_last)
+        """Move a model to the device."""
+        return model.to(self.device, memory_format=self.memory_format)
 
 
 def choose_machine(model: nn.Module, *, mean: tuple = IMAGENET_MEAN, std: tuple = IMAGENET_STD) -> Machine:

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.metadata
+import os
 import platform
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from .augment import IMAGENET_MEAN, IMAGENET_STD, eval_transform, make_loader, train_transform
 from .data import ImageSet, load_cifar100, split_folds
@@ -24,7 +25,7 @@ from .results import largest_run
 from .training import RECIPES, Trainer
 from .weights import MissingWeights, Weights, find_weights
 
-CHECKPOINT, LOCK = "checkpoint.pt", "lock"
+CHECKPOINT, LOCK, HOLDER = "checkpoint.pt", "lock", "holder.txt"
 LIBRARIES = ("torch", "torchvision", "timm", "albumentations", "opencv-python-headless", "numpy")
 
 
@@ -36,13 +37,14 @@ def run(
     data: tuple[ImageSet, ImageSet] | None = None,
     num_workers: int | None = None,
     published: bool = True,
-    progress: bool = True,
+    progress: bool | int = True,
 ) -> Run:
     """Return the run of an experiment: its record if there is one, else train, test once and record it.
 
     data: (train, test) image sets; load_cifar100's by default. num_workers: see make_loader; it changes no
-    number. A run that was interrupted goes on from its last epoch. Records of one's own on these very
-    pictures come before published ones; `retrain` passes over both, published=False over the latter.
+    number. progress: whether to draw a bar, or on which line of the terminal. A run that was interrupted goes
+    on from its last epoch. Records of one's own on these very pictures come before published ones; `retrain`
+    passes over both, published=False over the latter.
     Raises ValueError where the experiment cannot be run.
     """
     root, name = own_folder(runs_dir), timm_name(experiment.backbone)
@@ -65,15 +67,18 @@ def run(
     budget = BUDGETS[experiment.budget]
     parts = {"train": kept[: budget.n_train], "valid": held_out[: budget.n_valid], "test": test[: budget.n_test]}
     folder = ensure_folder(root / run_id)
+    holder = folder / HOLDER
     try:
         with FileLock(folder / LOCK, timeout=0):
+            holder.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
             if not retrain and (folder / RECORD).exists():  # finished by another process meanwhile
                 return read_record(folder / RECORD)
             return _train(
                 experiment, model, folder, weights=weights, parts=parts, num_workers=num_workers, progress=progress
             )
     except Timeout:
-        raise ValueError(f"another process is training {run_id} in {root}: wait for it, then ask again") from None
+        who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
+        raise ValueError(f"{who} is training {run_id} in {root}: wait for it, then ask again") from None
 
 
 def run_identity(experiment: Experiment, train: ImageSet) -> str:
@@ -107,7 +112,7 @@ def _train(
     weights: Weights | None,
     parts: dict[str, ImageSet],
     num_workers: int | None,
-    progress: bool,
+    progress: bool | int,
 ) -> Run:
     recipe = RECIPES[experiment.recipe]
     mean, std = (weights.mean, weights.std) if weights else (IMAGENET_MEAN, IMAGENET_STD)
@@ -123,16 +128,18 @@ def _train(
     model.load_state_dict(trainer.best_state)
     test, predictions = score(model, loaders["test"], parts["test"].labels, machine=machine, policy=experiment.policy)
     with atomic_path(folder / BEST) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in trainer.best_state.items()}, temporary)
-    made = _provenance(parts, weights, machine) | {"seconds": round(trainer.frame.seconds.sum(), 1)}
+        temporary.write_bytes(save({name: tensor.contiguous() for name, tensor in trainer.best_state.items()}))
+    made = _provenance(parts, weights, machine)
+    made |= {"batch_pieces": trainer.pieces, "seconds": round(trainer.frame.seconds.sum(), 1)}
     finished = write_record(folder, experiment, trainer.history, test=test, provenance=made, predictions=predictions)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     return finished
 
 
-def _show_progress(trainer: Trainer, name: str, progress: bool) -> None:
+def _show_progress(trainer: Trainer, name: str, progress: bool | int) -> None:
     steps, done = len(trainer.train_loader), len(trainer.history)
-    shown = {"desc": name, "unit": "step", "disable": not progress}
+    line = {"position": progress, "leave": False} if progress is not True else {}
+    shown = {"desc": name, "unit": "step", "disable": progress is False, **line}
     with progress_bar(total=steps * trainer.epochs, initial=steps * done, **shown) as bar:
 
         def counted(batches: Iterable, epoch: int) -> Iterable:
@@ -142,7 +149,8 @@ def _show_progress(trainer: Trainer, name: str, progress: bool) -> None:
 
         trainer.progress = counted
         for row in trainer:
-            bar.set_postfix_str(f"epoch {row['epoch']}/{trainer.epochs}, valid {row['valid_accuracy']:.1%}")
+            pieces = f", batches in {trainer.pieces} pieces" if trainer.pieces > 1 else ""
+            bar.set_postfix_str(f"epoch {row['epoch']}/{trainer.epochs}, valid {row['valid_accuracy']:.1%}{pieces}")
 
 
 def _provenance(parts: dict[str, ImageSet], weights: Weights | None, machine: Machine) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from cifarlib import __main__, cifar100, network
+from cifarlib import Experiment, __main__, cifar100, network
+from cifarlib.experiments import INITS
 
 TRAIN = {"--backbone": "ResNet18", "--image-size": "32", "--init": "scratch", "--budget": "smoke"}
 
@@ -102,9 +103,26 @@ def test_results_and_benchmark_speak_for_machines(call, tmp_path):
     assert {"experiment", "test", "provenance"} <= set(shown[0])
     assert {"backbone", "image_size", "init", "budget", "seed"} <= set(shown[0]["experiment"])
     assert call("results", "--check", CIFARLIB_RUNS=str(tmp_path)).returncode == 0
-    done = call("benchmark", "--backbone", "mobilenetv3_small_050", "--image-size", 32, "--steps", 2)
-    assert done.stdout.splitlines()[-1].startswith("ratio ")
-    assert 0.1 < float(done.stdout.split()[-1]) < 1.5
+    done = call("benchmark", "--backbone", "mobilenetv3_small_050", "--image-size", 32, "--steps", 2, "--plain")
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["bare", "whole", "plain", "whole", "ratio"]
+    assert all(float(line.split()[-1]) > 0.1 for line in lines if "images/s" not in line)
+
+
+def test_plan_measures_each_net_and_prints_minutes_and_memory(call):
+    shape = {"backbone": "mobilenetv3_small_050", "image_size": 32}
+    done = call("plan", "--budget", "quick", "--backbone", shape["backbone"], "--image-size", shape["image_size"])
+    assert done.returncode == 0, done.stderr
+    head, *rows = done.stdout.splitlines()
+    assert head.split() == ["run", "images/s", "minutes", "GB"]
+    assert [row.split()[0] for row in rows] == [Experiment(**shape, init=i, budget="quick").id for i in INITS]
+    for row in rows:
+        name, speed, minutes, memory = row.split()
+        pictures = Experiment(**shape, init=name.split("-")[2], budget="quick").pictures
+        assert float(minutes) == pytest.approx(pictures / float(speed) / 60, abs=0.06, rel=0.02)
+        assert 0.3 < float(memory) < 5
+    assert done.stderr.count("2/2") == 0  # one net, measured once for both runs
+    assert "1/1" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["data", "train", "grid", "plan", "benchmark", "results", "publish"])

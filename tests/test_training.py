@@ -1,5 +1,6 @@
 """The loop learns, counts right, stops on NaN, and goes on from a checkpoint as if nothing had been."""
 
+import inspect
 import math
 
 import numpy as np
@@ -120,7 +121,7 @@ def test_a_foreign_or_damaged_checkpoint_is_named_and_kept(train, tmp_path):
             trainer(train, checkpoint=path, owner="me")
         assert path.read_bytes() == damaged
     torch.save({"format": 0}, path)
-    with pytest.raises(ValueError, match="has format 0, expected 1"):
+    with pytest.raises(ValueError, match="has format 0, expected 2"):
         trainer(train, checkpoint=path, owner="me")
 
 
@@ -134,6 +135,85 @@ def test_nan_stops_the_run_and_keeps_the_last_good_state(train, tmp_path):
     with pytest.raises(FloatingPointError, match=r"epoch 2: the loss is not finite from step 1 of 5 on, at lr 0\.0075"):
         next(rows)
     assert path.read_bytes() == good
+
+
+def test_ctrl_c_within_an_epoch_leaves_the_state_before_it(train, tmp_path):
+    whole = trainer(train)
+    list(whole)
+
+    def stopped(batches, epoch):
+        for number, batch in enumerate(batches):
+            if (epoch, number) == (2, 3):
+                raise KeyboardInterrupt
+            yield batch
+
+    made = trainer(train, progress=stopped, workers=1)
+    with pytest.raises(KeyboardInterrupt, match="stopped in epoch 2 of 3; the state after epoch 1 is kept: ask again"):
+        list(made)
+    made.progress = lambda batches, epoch: batches
+    list(made)
+    assert numbers(made.history) == numbers(whole.history)
+    assert all(torch.equal(made.best_state[name], tensor) for name, tensor in whole.best_state.items())
+
+
+class Greedy(nn.Module):
+    """A net whose memory holds `most` pictures at a time, as a small GPU's does."""
+
+    def __init__(self, most: int):
+        super().__init__()
+        self.net, self.most = tiny(), most
+
+    def forward(self, images):
+        if self.training and len(images) > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nand advice")
+        return self.net(images)
+
+
+def test_short_memory_halves_the_batch_and_keeps_the_effective_one(train):
+    made = trainer(train, model=Greedy(20))
+    list(made)
+    assert made.pieces == 4
+    in_four = trainer(train, model=Greedy(64), pieces=4)
+    list(in_four)
+    assert numbers(made.history) == numbers(in_four.history)
+    with pytest.raises(torch.OutOfMemoryError, match=r"out of memory.*GiB, two pictures at a time; the state"):
+        list(trainer(train, model=Greedy(1)))
+
+
+def test_pieces_add_up_to_the_whole_batch(train):
+    after = {}
+    for pieces in (1, 3, 64):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 100))  # no BatchNorm: nothing ties the pictures
+        tools = {"optimizer": torch.optim.SGD(model.parameters(), 0.01), "machine": CPU, "pieces": pieces}
+        loader = make_loader(train[:130], eval_transform(32), batch_size=64, num_workers=0)
+        measured = train_epoch(model, loader, **tools, scaler=torch.amp.GradScaler("cpu", enabled=False))
+        after[pieces] = (*measured, *model[1].weight.detach().flatten()[:50].tolist())
+    assert after[3] == pytest.approx(after[1], rel=1e-4)
+    assert after[64] == pytest.approx(after[1], rel=1e-4)
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(train, tmp_path):
+    resource = pytest.importorskip("resource", reason="Windows has no file-size limit to set")
+    path = tmp_path / "c.pt"
+    made = iter(trainer(train, checkpoint=path))
+    next(made)
+    good, (soft, hard) = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(OSError, match=r"cannot write .*c\.pt: File too large; the one before it is kept"):
+            next(made)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == good
+    assert list(tmp_path.iterdir()) == [path]
+    rows, resumed = list(trainer(train)), trainer(train, checkpoint=path)
+    list(resumed)
+    assert numbers(resumed.history) == numbers(rows)
+
+
+def test_the_loop_fits_one_screen():
+    assert len(inspect.getsource(train_epoch).splitlines()) <= 42
 
 
 def test_bfloat16_stays_close_to_float32(train):
