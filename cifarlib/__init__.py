@@ -10,8 +10,7 @@ from .evaluation import accuracy, most_confused, predict, superclass_confusion, 
 from .statistics import mcnemar, wilson_interval
 from .experiments import BUDGETS, Budget, Experiment, grid
 from .records import Run, load_runs
-from .results import comparison, largest_run, summary
+from .results import comparison, largest_run, literature, published_table, summary
 from .running import collect_runs, run
-from .writeup import literature, published_table
 
 __version__ = "0.1.0"

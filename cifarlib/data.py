@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from sklearn.model_selection import StratifiedKFold
 
 from . import cifar100, sources, standin
@@ -16,16 +15,14 @@ from .network import silent
 
 SPLITS = ("train", "test")
 SOURCES = ("auto", "official", "folder", "hub", "stand-in")
-ADVICE = "to use CIFAR-100, put cifar-100-python/ into data/ or into the folder that CIFARLIB_DATA names"
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
     """Pictures with their labels; indexing by an index array, a slice or a mask gives an ImageSet.
 
-    images: uint8 (N, H, W, 3) RGB; labels: int64 (N,); classes: the label names; coarse_labels: int64 (N,)
-    or None; superclasses: their names or None; source: where the pictures came from; reason: one line that
-    says why; is_cifar100: whether the split's fingerprint was the true one.
+    images: uint8 (N, H, W, 3) RGB; labels: int64 (N,); classes: their names; coarse_labels and superclasses: the
+    same of the 20, or None; source: where the pictures came from, reason: why; is_cifar100: the true split's or not.
     """
 
     images: np.ndarray
@@ -72,11 +69,10 @@ class ImageSet:
 def load_cifar100(split: str, root: str | Path | None = None, source: str = "auto", *, side: int = 32) -> ImageSet:
     """Return one split of CIFAR-100, or of the pictures in `root`, in canonical order.
 
-    split: "train" | "test". root: a folder (default: CIFARLIB_DATA, else data/ in the repository) with the
-    official files or train/<class>/*, test/<class>/*. Where it holds neither, CIFAR-100 is downloaded into
-    it, and where no host answers a generated stand-in is used: `reason` says which and why. side: pixels to
-    which pictures of a folder are squared. Raises ValueError for what is there but damaged, and
-    ConnectionError where a source asked for by name cannot be reached.
+    split: "train" | "test". root: a folder (default: CIFARLIB_DATA, else data/ in the repository) with the official
+    files or train/<class>/*, test/<class>/*, which are squared to `side` pixels. Where it holds neither, CIFAR-100 is
+    downloaded into it, and where no host answers a generated stand-in is used: `reason` says why. Raises ValueError
+    for what is there but damaged, ConnectionError where a source asked for by name cannot be reached.
     """
     for kind, got, known in (("split", split, SPLITS), ("source", source, SOURCES)):
         if got not in known:
@@ -85,16 +81,7 @@ def load_cifar100(split: str, root: str | Path | None = None, source: str = "aut
     if root.exists() and not root.is_dir():
         raise ValueError(f"{root} is a file: expected a folder with CIFAR-100 or one's own pictures")
     pictures, source, reason = _read(split, root, source, side)
-    return in_canonical_order(pictures, split, source=source, reason=reason)
-
-
-def in_canonical_order(pictures: sources.Pictures, split: str, *, source: str, reason: str) -> ImageSet:
-    """Return a source's pictures as an ImageSet, sorted, and named CIFAR-100 only if they are."""
-    order = canonical_order(pictures.images, pictures.labels)
-    images = torch.from_numpy(pictures.images)[torch.from_numpy(order)].numpy()  # torch uses all cores
-    coarse = None if pictures.coarse_labels is None else pictures.coarse_labels[order]
-    sorted_ones = pictures._replace(images=images, labels=pictures.labels[order], coarse_labels=coarse)
-    loaded = ImageSet(*sorted_ones, source=source, reason=reason)
+    loaded = ImageSet(*pictures, source=source, reason=reason)[canonical_order(pictures.images, pictures.labels)]
     is_cifar100 = loaded.fingerprint == cifar100.FINGERPRINTS[split]
     if source == "hub" and not is_cifar100:
         raise ValueError(f"the hub's copy is not CIFAR-100: its fingerprint is {loaded.fingerprint}")
@@ -104,59 +91,40 @@ def in_canonical_order(pictures: sources.Pictures, split: str, *, source: str, r
 def _read(split: str, root: Path, source: str, side: int) -> tuple[sources.Pictures, str, str]:
     if source == "stand-in":
         return standin.generate(split), source, "generated, as asked"
-    if source == "folder" or (source == "auto" and sources.is_folder_tree(root)):
+    if source == "folder" or (source == "auto" and any((root / name).is_dir() for name in SPLITS)):
         return sources.read_folder(root, split, side=side), "folder", "a folder of pictures"
-    if source in ("auto", "official"):
-        if folder := sources.official_folder(root):
-            return sources.read_official(folder, split), "official", "the official files, MD5 verified"
-        if (root / sources.ARCHIVE).is_file():
-            folder = sources.unpack_archive(root / sources.ARCHIVE, root)
-            return sources.read_official(folder, split), "official", "the official archive, MD5 verified"
-    return _from_network(split, root, source)
-
-
-def _from_network(split: str, root: Path, source: str) -> tuple[sources.Pictures, str, str]:
+    if source != "hub" and (folder := sources.official_folder(root)):
+        return sources.read_official(folder, split), "official", "the official files, MD5 verified"
     # a slow official host is given up only where the hub can take its place
     patient = source == "official" or not importlib.util.find_spec("pyarrow") or bool(silent(cifar100.HUB_URL))
-    ways = {
-        "official": (cifar100.ARCHIVE_URL, lambda: sources.download_official(root, split, patient=patient)),
-        "hub": (cifar100.HUB_URL, lambda: sources.read_hub(split)),
-    }
-    failures = []
-    for name in [name for name in ways if source in ("auto", name)]:
-        url, read = ways[name]
-        host = url.split("/")[2]
+    urls, failures = {"official": cifar100.ARCHIVE_URL, "hub": cifar100.HUB_URL}, []
+    for name in urls if source == "auto" else (source,):
+        host, why = urls[name].split("/")[2], silent(urls[name])
         try:
-            if why := silent(url):
-                raise ConnectionError(why)
-            return read(), name, f"downloaded from {host}"
+            if not why and name == "hub":
+                return sources.read_hub(split), name, f"downloaded from {host}"
+            if not why:
+                return sources.download_official(root, split, patient=patient), name, f"downloaded from {host}"
         except ConnectionError as error:
-            failures.append(f"{host}: {error}")
-    if source in ways:
+            why = error
+        failures.append(f"{host}: {why}")
+    if source != "auto":
         raise ConnectionError(f"CIFAR-100 is not in {root} and cannot be downloaded: {'; '.join(failures)}")
-    return standin.generate(split), "stand-in", f"generated, for no host answers; {ADVICE}"
+    advice = "to use CIFAR-100, put cifar-100-python/ into data/ or into the folder that CIFARLIB_DATA names"
+    return standin.generate(split), "stand-in", f"generated, for no host answers; {advice}"
 
 
 def canonical_order(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the indices that sort pictures by (SHA-1 of the C-order pixels, label).
-
-    The order depends on the pictures alone, so folds, subsets and records mean the same pictures on every
-    machine, and any prefix is a fair sample.
-    """
+    """Return the indices that sort pictures by (SHA-1 of the C-order pixels, label): the same on every machine."""
     digests = [hashlib.sha1(image).digest() for image in np.ascontiguousarray(images)]
-    keys = list(zip(digests, labels.tolist(), strict=True))
-    return np.array(sorted(range(len(keys)), key=keys.__getitem__))
+    return np.array(sorted(range(len(labels)), key=lambda place: (digests[place], labels[place])))
 
 
 def split_folds(train: ImageSet, fold: int = 0, n_folds: int = 5, seed: int = 42) -> tuple[ImageSet, ImageSet]:
-    """Split the training set into (train, valid), stratified by class; `fold` is the validation part.
-
-    The write-up validates on fold 0 of 5, shuffled with seed 42: 40,000 and 10,000 pictures.
-    """
+    """Split the training set into (train, valid), stratified; `fold` validates, as fold 0 of 5 in the write-up."""
     if not 0 <= fold < n_folds:
         raise ValueError(f"got fold {fold}, expected 0 to {n_folds - 1}")
-    smallest = int(np.bincount(train.labels, minlength=len(train.classes)).min())
-    if smallest < n_folds:
+    if (smallest := np.bincount(train.labels, minlength=len(train.classes)).min()) < n_folds:
         raise ValueError(f"the smallest class has {smallest} pictures, expected {n_folds} or more for {n_folds} folds")
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(train.labels, train.labels)
     kept, held_out = list(folds)[fold]

@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,21 +21,18 @@ def repository_root() -> Path:
 def user_folder(variable: str, default: str | None = None) -> Path | None:
     """Return the folder an environment variable names, else `default` below the repository root.
 
-    A relative name is looked up from the working folder first and then from the repository root,
-    because notebooks run one folder further down than the command line.
+    A relative name is looked up from the working folder, then from the repository root: notebooks run below it.
     """
     named = os.environ.get(variable) or default
     if not named:
         return None
     path = Path(named).expanduser()
-    if not path.is_absolute() and (named == default or not path.exists()):
-        path = repository_root() / path
-    return path.resolve()
+    return (repository_root() / path if named == default or not path.exists() else path).resolve()
 
 
 def unknown(kind: str, got: object, known: Iterable[str]) -> ValueError:
     """Return the error for a name that is not `known`: what was got, the nearest, and what there is."""
-    known = [str(name) for name in known]
+    known = list(known)
     lowered = {name.lower(): name for name in reversed(known)}  # the first of two alike wins
     near = difflib.get_close_matches(str(got).lower(), lowered, n=1, cutoff=0.5)
     hint = f"did you mean {lowered[near[0]]!r}? " if near else ""
@@ -43,13 +40,11 @@ def unknown(kind: str, got: object, known: Iterable[str]) -> ValueError:
     return ValueError(f"unknown {kind} {got!r}: {hint}expected one of {shown}")
 
 
-def ensure_folder(folder: str | Path) -> Path:
+def ensure_folder(folder: Path) -> Path:
     """Create `folder` and prove that it can be written to; raises ValueError in one line if not."""
-    folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise ValueError(f"cannot write to folder {folder}: {error.strerror or error}") from None
     return folder
@@ -81,7 +76,5 @@ def write_json(path: str | Path, content: object) -> None:
 
 def file_digest(file: str | Path | BinaryIO, digest: Callable = hashlib.md5) -> str:
     """Return the hex digest of the bytes of an open file or of the one at a path."""
-    if isinstance(file, str | Path):
-        with open(file, "rb") as opened:
-            return file_digest(opened, digest)
-    return hashlib.file_digest(file, digest).hexdigest()
+    with open(file, "rb") if isinstance(file, str | Path) else nullcontext(file) as opened:
+        return hashlib.file_digest(opened, digest).hexdigest()

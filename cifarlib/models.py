@@ -44,45 +44,36 @@ def create_model(
 ) -> nn.Module:
     """Return a network with one linear head: float (N, 3, S, S) in, logits (N, num_classes) out.
 
-    backbone: a name in BACKBONES or any of timm's. pretrained: False, True (see find_weights), the path
-    of a weights file, or Weights. stem: "cifar" puts a 3×3 stride-1 convolution in place of a ResNet-like
-    net's 7×7 stride-2 one and drops its max-pool (He et al. 2015, section 4.2). image_size: pixels;
-    nets with a fixed input are built for it, and one that can't take it raises ValueError.
+    backbone: a name in BACKBONES or any of timm's. pretrained: False, True (see find_weights), a weights file or
+    Weights. stem: "cifar" puts a 3×3 stride-1 convolution in place of a ResNet-like net's 7×7 stride-2 one and drops
+    its max-pool (He et al. 2015, section 4.2). image_size: pixels; ValueError for a net that can't take it.
     """
     name = timm_name(backbone)
     if stem not in STEMS:
         raise unknown("stem", stem, STEMS)
     fixed = image_size is not None and getattr(timm.get_pretrained_cfg(name), "fixed_input_size", False)
     options = {"img_size": image_size} if fixed else {}
-    if isinstance(pretrained, str | Path):
-        pretrained = read_weights(pretrained, name)
-    elif pretrained is True:
-        pretrained = find_weights(name)
-    if pretrained:
-        model = _with_weights(name, num_classes, pretrained, options)
-    else:
-        try:
-            model = timm.create_model(name, num_classes=num_classes, **options)
-        except (AssertionError, ValueError, RuntimeError, TypeError) as error:
-            raise ValueError(f"{backbone} cannot take {image_size} px pictures: {error}") from None
+    weights = read_weights(pretrained, name) if isinstance(pretrained, str | Path) else pretrained
+    weights = find_weights(name) if weights is True else weights
+    what = f"the weights ({weights.origin})" if weights else f"{image_size} px pictures"
+    if weights:
+        if missing := sorted(set(timm.create_model(name, **options).state_dict()) - set(weights.state)):
+            raise ValueError(f"{what} are not {name}'s: {len(missing)} tensors missing, {missing[0]} the first")
+        overlay = {"state_dict": dict(weights.state), "mean": weights.mean, "std": weights.std}
+        options |= {"pretrained": True, "pretrained_cfg_overlay": overlay}
+    try:
+        model = timm.create_model(name, num_classes=num_classes, **options)
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"{backbone} cannot take {what}: {str(error).splitlines()[-1].strip()}") from None
     if stem == "cifar":
         _use_cifar_stem(model, backbone)
     if image_size is not None:
-        _try_size(model, backbone, image_size)
-    return model
-
-
-def _with_weights(name: str, num_classes: int, weights: Weights, options: dict) -> nn.Module:
-    complaint = f"the weights ({weights.origin}) are not {name}'s"
-    if missing := sorted(set(timm.create_model(name, **options).state_dict()) - set(weights.state)):
-        raise ValueError(f"{complaint}: {len(missing)} tensors missing, {missing[0]} the first")
-    overlay = {"state_dict": dict(weights.state), "mean": weights.mean, "std": weights.std}
-    try:
-        return timm.create_model(
-            name, pretrained=True, num_classes=num_classes, pretrained_cfg_overlay=overlay, **options
-        )
-    except RuntimeError as error:
-        raise ValueError(f"{complaint}: {str(error).splitlines()[-1].strip()}") from None
+        try:
+            with torch.inference_mode():
+                model.eval()(torch.zeros(2, 3, image_size, image_size))
+        except (AssertionError, RuntimeError, ValueError) as error:
+            raise ValueError(f"{backbone} cannot take {image_size} px pictures: {str(error).splitlines()[0]}") from None
+    return model.train()
 
 
 def _use_cifar_stem(model: nn.Module, backbone: str) -> None:
@@ -96,30 +87,17 @@ def _use_cifar_stem(model: nn.Module, backbone: str) -> None:
     setattr(model, pool, nn.Identity())
 
 
-def _try_size(model: nn.Module, backbone: str, image_size: int) -> None:
-    was_training = model.training
-    try:
-        with torch.inference_mode():
-            model.eval()(torch.zeros(2, 3, image_size, image_size))
-    except (AssertionError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{backbone} cannot take {image_size} px pictures: {reason}") from None
-    model.train(was_training)
-
-
 def is_depthwise(model: nn.Module) -> bool:
     """Say whether a net has depthwise convolutions, one filter a channel."""
-    convolutions = (m for m in model.modules() if isinstance(m, nn.Conv2d))
-    return any(m.groups == m.in_channels > 1 for m in convolutions)
+    return any(isinstance(m, nn.Conv2d) and m.groups == m.in_channels > 1 for m in model.modules())
 
 
 def model_table(
     backbones: Iterable[str] = tuple(BACKBONES), image_sizes: Iterable[int] = (32, 64, 128), *, stem: str = "imagenet"
 ) -> pd.DataFrame:
-    """Return one row for each backbone and image size: parameters, multiply-adds, feature map.
+    """Return one row for each backbone and image size, counted for 100 classes and one picture.
 
-    parameters_m: millions, 100-class head included. multiply_adds_m: millions for one picture
-    (half of torch's flop count). feature_map: height × width of what the head averages, or tokens.
+    parameters_m, multiply_adds_m: millions. feature_map: height × width of what the head averages, or tokens.
     """
     rows = []
     for backbone, image_size in itertools.product(backbones, image_sizes):
@@ -128,13 +106,9 @@ def model_table(
             with FlopCounterMode(display=False) as counter:
                 features = model.forward_features(torch.zeros(1, 3, image_size, image_size))
                 model.forward_head(features)
-        tokens = features.ndim != 4
-        row = {
-            "backbone": backbone,
-            "image_size": image_size,
-            "parameters_m": round(sum(p.numel() for p in model.parameters()) / 1e6, 2),
-            "multiply_adds_m": round(counter.get_total_flops() / 2e6, 1),
-            "feature_map": f"{features.shape[1]} tokens" if tokens else "×".join(map(str, features.shape[2:])),
-        }
-        rows.append(row)
-    return pd.DataFrame(rows)
+        parameters_m = round(sum(p.numel() for p in model.parameters()) / 1e6, 2)
+        multiply_adds_m = round(counter.get_total_flops() / 2e6, 1)  # torch counts a multiply-add as two
+        is_map = features.ndim == 4
+        feature_map = "×".join(map(str, features.shape[2:])) if is_map else f"{features.shape[1]} tokens"
+        rows.append((backbone, image_size, parameters_m, multiply_adds_m, feature_map))
+    return pd.DataFrame(rows, columns=["backbone", "image_size", "parameters_m", "multiply_adds_m", "feature_map"])

@@ -9,23 +9,18 @@ PROBE_SECONDS = 3
 
 
 @functools.lru_cache
-def silent(url: str, seconds: float = PROBE_SECONDS) -> str:
-    """Return why the host of `url` does not answer within `seconds`, or "" if it does; asked once a process.
-
-    Asked in a thread, since a black-holed name look-up obeys no socket timeout.
-    """
-    answer = [f"no answer within {seconds:g} s"]
+def silent(url: str) -> str:
+    """Return why the host of `url` does not answer within PROBE_SECONDS, or "" if it does; asked once a process."""
+    answer = [f"no answer within {PROBE_SECONDS} s"]
 
     def ask() -> None:
         try:
-            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=seconds).close()
+            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PROBE_SECONDS).close()
             answer[0] = ""
-        except urllib.error.HTTPError:
-            answer[0] = ""  # an error page is an answer
-        except OSError as error:
-            answer[0] = str(getattr(error, "reason", error))
+        except OSError as error:  # an error page is an answer
+            answer[0] = "" if isinstance(error, urllib.error.HTTPError) else str(getattr(error, "reason", error))
 
-    thread = threading.Thread(target=ask, daemon=True)
+    thread = threading.Thread(target=ask, daemon=True)  # a black-holed name look-up obeys no socket timeout
     thread.start()
-    thread.join(seconds)
+    thread.join(PROBE_SECONDS)
     return answer[0]

@@ -3,7 +3,6 @@
 import inspect
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,17 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from .experiments import IMAGE_SIZES
-from .files import repository_root
+from .files import ensure_folder, repository_root
 from .models import BACKBONES
 from .records import Run
 
-COLORS = {
-    "EfficientNet_b0": "#c0392b",
-    "ResNet18": "#e69f00",
-    "ResNet50": "#0072b2",
-    "SE-ResNeXt50": "#56b4e9",
-    "EfficientNet_lite0": "#cc79a7",
-}
+COLORS = dict(zip(BACKBONES, ("#c0392b", "#e69f00", "#0072b2", "#56b4e9", "#cc79a7"), strict=False))
 MARKERS = dict(zip(COLORS, "so^Dv", strict=True))
 SPARE_COLORS, SPARE_MARKERS = ("#009e73", "#7b4173", "#8c6d31", "#636363", "#17becf"), "PX*<>"
 WIDTH = 8  # inches, the width of a notebook's column
@@ -32,20 +25,15 @@ WIDTH = 8  # inches, the width of a notebook's column
 
 def use_style() -> None:
     """Set the one style of the series for the figures that follow."""
-    sns.set_theme(style="whitegrid", context="notebook", font_scale=0.85)
-    plt.rcParams.update(
-        {"figure.dpi": 90, "savefig.dpi": 90, "axes.titlesize": 11, "lines.linewidth": 1.8, "lines.markersize": 4.5}
-    )
+    sizes = {"figure.dpi": 90, "savefig.dpi": 90, "axes.titlesize": 11, "lines.linewidth": 1.8, "lines.markersize": 4.5}
+    sns.set_theme(style="whitegrid", context="notebook", font_scale=0.85, rc=sizes)
 
 
-def save(figure: Figure, name: str) -> Path | None:
-    """Write a figure to images/<name>.png if CIFARLIB_SAVE_FIGURES=1 asks for it, and return the path."""
-    if os.environ.get("CIFARLIB_SAVE_FIGURES") != "1":
-        return None
-    path = repository_root() / "images" / f"{name}.png"
-    path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, bbox_inches="tight", dpi=110)
-    return path
+def save(figure: Figure, name: str) -> None:
+    """Write a figure to images/<name>.png if CIFARLIB_SAVE_FIGURES=1 asks for it."""
+    if os.environ.get("CIFARLIB_SAVE_FIGURES") == "1":
+        folder = ensure_folder(repository_root() / "images")
+        figure.savefig(folder / f"{name}.png", bbox_inches="tight", dpi=110)
 
 
 def show_source(thing: object) -> Code:
@@ -55,11 +43,10 @@ def show_source(thing: object) -> Code:
 
 def look(backbone: str, among: Sequence[str] = ()) -> dict[str, str]:
     """Return a backbone's colour and marker; the ones not of the series get spare ones, in order of `among`."""
-    if backbone in COLORS:
-        return {"color": COLORS[backbone], "marker": MARKERS[backbone]}
     others = [name for name in among if name not in COLORS]
     place = (others.index(backbone) if backbone in others else 0) % len(SPARE_COLORS)
-    return {"color": SPARE_COLORS[place], "marker": SPARE_MARKERS[place]}
+    color, marker = COLORS.get(backbone, SPARE_COLORS[place]), MARKERS.get(backbone, SPARE_MARKERS[place])
+    return {"color": color, "marker": marker}
 
 
 def picture_grid(
@@ -73,15 +60,12 @@ def picture_grid(
     """Show pictures (H, W, 3), uint8 or floats on 0-1, row by row; row_labels stand left of each row."""
     rows = -(-len(images) // columns)
     size = size or WIDTH / columns
-    height = size * (1.28 if titles is not None else 1.04)
-    figure, axes = plt.subplots(rows, columns, figsize=(size * columns, height * rows), squeeze=False)
-    for place, axis in enumerate(axes.flat):
-        axis.set_xticks([]), axis.set_yticks([])
-        axis.grid(False)
-        if place >= len(images):
-            axis.set_visible(False)
-            continue
-        axis.imshow(images[place], interpolation="nearest")
+    shape = (size * columns, size * rows * (1.28 if titles is not None else 1.04))
+    figure, axes = plt.subplots(rows, columns, figsize=shape, squeeze=False, subplot_kw={"xticks": [], "yticks": []})
+    for axis in axes.flat[len(images) :]:
+        axis.set_visible(False)
+    for place, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
+        axis.imshow(image, interpolation="nearest")
         if titles is not None:
             axis.set_title(titles[place], fontsize=7, pad=2)
         if row_labels is not None and place % columns == 0:
@@ -102,26 +86,22 @@ def legend_lines(runs: Mapping[str, Run | None]) -> Figure:
 
 
 def curves(runs: Mapping[str, Run | None], measure: str, *, title: str = "") -> Figure:
-    """Draw "loss" or "accuracy" by epoch, training beside validation, one line a backbone.
-
-    Where the runs' budgets differ, each line's name says its own.
-    """
+    """Draw "loss" or "accuracy" by epoch, training beside validation, a line a backbone; says budgets that differ."""
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.4), sharey=True, layout="constrained")
     done = {name: run for name, run in runs.items() if run}
     budgets = {run.experiment.budget for run in done.values()}
-    for axis, part in zip(axes, ("train", "valid"), strict=True):
+    for axis, (part, called) in zip(axes, (("train", "training"), ("valid", "validation")), strict=True):
         for name, run in done.items():
             label = name if len(budgets) == 1 else f"{name} ({run.experiment.budget})"
-            every = max(1, len(run.history) // 10)
-            style = look(name, list(runs))
-            axis.plot(run.history.epoch, run.history[f"{part}_{measure}"], label=label, markevery=every, **style)
-        axis.set(title={"train": "training", "valid": "validation"}[part], xlabel="epoch")
+            style = {"label": label, "markevery": max(1, len(run.history) // 10), **look(name, list(runs))}
+            axis.plot(run.history.epoch, run.history[f"{part}_{measure}"], **style)
+        axis.set(title=called, xlabel="epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if measure == "accuracy":
             axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes[0].set_ylabel("cross entropy (nats)" if measure == "loss" else "accuracy")
-    key = {"loc": "outside lower center", "ncols": 3 if len(budgets) > 1 else 5, "frameon": False, "fontsize": 8}
-    figure.legend(*axes[0].get_legend_handles_labels(), **key)
+    key = axes[0].get_legend_handles_labels()
+    figure.legend(*key, loc="outside lower center", ncols=3 if len(budgets) > 1 else 5, frameon=False, fontsize=8)
     said = f"{title} · " if title else ""
     figure.suptitle(f"{said}budget: {', '.join(sorted(budgets)) or 'open'}", fontsize=11)
     return figure
@@ -141,8 +121,7 @@ def learning_rates(schedules: Mapping[str, Sequence[float]]) -> Figure:
 def results_figure(cells: pd.DataFrame, *, title: str = "") -> Figure:
     """Draw test accuracy by image size, a panel a kind: ours filled, the published hollow.
 
-    cells: columns kind, image_size, backbone, ours, published (fractions, NaN where open), budget. Where
-    ours have several budgets, each filled mark carries the first letter of its own.
+    cells: kind, image_size, backbone, ours, published (fractions or NaN), budget (its first letter shown if several).
     """
     kinds = list(dict.fromkeys(cells.kind))
     figure, axes = plt.subplots(1, len(kinds), figsize=(WIDTH, 4), sharey=True, layout="constrained", squeeze=False)
@@ -150,18 +129,17 @@ def results_figure(cells: pd.DataFrame, *, title: str = "") -> Figure:
     for axis, kind in zip(axes[0], kinds, strict=True):
         for number, backbone in enumerate(BACKBONES):
             rows = cells[(cells.kind == kind) & (cells.backbone == backbone)]
-            x = rows.image_size.map(IMAGE_SIZES.index) + 0.13 * (number - 2)
-            axis.plot(x, rows.published, **look(backbone), linestyle="", fillstyle="none", alpha=0.9)
-            axis.plot(x, rows.ours, **look(backbone), linestyle="", label=backbone)
-            for place, ours, budget in zip(x, rows.ours, rows.budget, strict=True) if several else ():
-                if ours == ours:  # not open
-                    axis.annotate(budget[0], (place, ours), (3, -8), textcoords="offset points", fontsize=6)
+            rows = rows.assign(x=rows.image_size.map(IMAGE_SIZES.index) + 0.13 * (number - 2))
+            axis.plot(rows.x, rows.published, **look(backbone), linestyle="", fillstyle="none", alpha=0.9)
+            axis.plot(rows.x, rows.ours, **look(backbone), linestyle="", label=backbone)
+            for row in rows.dropna(subset="ours").itertuples() if several else ():
+                axis.annotate(row.budget[0], (row.x, row.ours), (3, -8), textcoords="offset points", fontsize=6)
         axis.set(title=kind, xlabel="image size (px)", xticks=range(len(IMAGE_SIZES)), xticklabels=IMAGE_SIZES)
         axis.grid(axis="x", visible=False)
         axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes[0, 0].set_ylabel("test accuracy")
-    key = {"title": "filled: ours · hollow: published", "loc": "outside lower center", "ncols": 5, "frameon": False}
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), **key)
+    key, meaning = axes[0, 0].get_legend_handles_labels(), "filled: ours · hollow: published"
+    figure.legend(*key, title=meaning, loc="outside lower center", ncols=5, frameon=False)
     figure.suptitle(title, fontsize=10)
     return figure
 
@@ -185,10 +163,8 @@ def literature_line(papers: pd.DataFrame, marks: Mapping[str, float]) -> Figure:
     for extra, group in papers.groupby("extra_data", sort=False):
         axis.scatter(group.published, group.top1_percent, color=palette[extra], label=f"extra data: {extra}", zorder=3)
     for number, paper in enumerate(papers.itertuples()):
-        offset = (5, -11 if number % 2 else 5)
-        axis.annotate(
-            paper.method, (paper.published, paper.top1_percent), offset, textcoords="offset points", fontsize=6.5
-        )
+        place, offset = (paper.published, paper.top1_percent), (5, -11 if number % 2 else 5)
+        axis.annotate(paper.method, place, offset, textcoords="offset points", fontsize=6.5)
     for number, (name, top1) in enumerate(marks.items()):
         color = ("#c0392b", "#555555", "#e69f00")[number % 3]
         axis.axhline(top1, color=color, linestyle="--", linewidth=1.2, label=f"{name}: {top1:.1f} %")

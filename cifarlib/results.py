@@ -1,13 +1,30 @@
-"""Tables of runs: the numbers behind the curves, and the write-up's table rebuilt beside its published one."""
+"""Tables: the write-up's published numbers and the literature's as data, and ours beside them."""
 
 from collections.abc import Mapping
 
 import pandas as pd
 
 from .experiments import BUDGETS, IMAGE_SIZES, Experiment
+from .files import PACKAGE
 from .models import BACKBONES
 from .records import Run, find_record
-from .writeup import published_table
+
+# our table's parts: init, measure in Run.test, column of the published table
+KINDS = {
+    "scratch": ("scratch", "accuracy", "accuracy_scratch"),
+    "fine-tuned": ("imagenet", "accuracy", "accuracy_pretrained"),
+    "fine-tuned + TTA": ("imagenet", "tta_accuracy", "accuracy_pretrained_tta3"),
+}
+
+
+def published_table() -> pd.DataFrame:
+    """Return the write-up's test accuracies: image_size, backbone, accuracy_… scratch, pretrained, pretrained_tta3."""
+    return pd.read_csv(PACKAGE / "tables" / "test_accuracy.csv")
+
+
+def literature() -> pd.DataFrame:
+    """Return CIFAR-100 results of 2013-2020: published, method, top1_percent, extra_data, record, reference."""
+    return pd.read_csv(PACKAGE / "tables" / "literature.csv", keep_default_na=False, parse_dates=["published"])
 
 
 def largest_run(backbone: str, image_size: int, init: str) -> Run | None:
@@ -17,56 +34,33 @@ def largest_run(backbone: str, image_size: int, init: str) -> Run | None:
 
 
 def summary(runs: Mapping[str, Run | None]) -> pd.DataFrame:
-    """Return the rounded numbers behind the curves, a row a backbone: first the budget, then the last epoch.
-
-    Accuracies in %; best_epoch is that of the best validation accuracy; minutes of training. No test score.
-    """
-    rows = []
+    """Return the rounded numbers behind the curves, a row a backbone: budget, last epoch, best one; no test score."""
+    rows = {backbone: {"budget": run.experiment.budget if run else "open"} for backbone, run in runs.items()}
     for backbone, run in runs.items():
-        if run is None:
-            rows.append({"backbone": backbone, "budget": "open"})
-            continue
-        last = run.history.iloc[-1]
-        rows.append(
-            {
-                "backbone": backbone,
-                "budget": run.experiment.budget,
-                "epochs": str(len(run.history)),
-                "train_loss": f"{last.train_loss:.2f}",
-                "valid_loss": f"{last.valid_loss:.2f}",
-                "train_accuracy": f"{last.train_accuracy:.1%}",
-                "valid_accuracy": f"{last.valid_accuracy:.1%}",
-                "best_valid": f"{run.history.valid_accuracy.max():.1%}",
-                "best_epoch": str(run.best_epoch),
-                "minutes": f"{run.history.seconds.sum() / 60:.1f}",
-            }
-        )
-    return pd.DataFrame(rows).fillna("").set_index("backbone")
+        if run:
+            last = run.history.iloc[-1]
+            losses = {name: f"{last[name]:.2f}" for name in ("train_loss", "valid_loss")}
+            accuracies = {name: f"{last[name]:.1%}" for name in ("train_accuracy", "valid_accuracy")}
+            best = {"best_valid": f"{run.history.valid_accuracy.max():.1%}", "best_epoch": str(run.best_epoch)}
+            rows[backbone] |= {"epochs": str(len(run.history)), **losses, **accuracies, **best}
+            rows[backbone]["minutes"] = f"{run.history.seconds.sum() / 60:.1f}"
+    return pd.DataFrame(rows.values(), index=pd.Index(rows, name="backbone")).fillna("")
 
 
 def comparison() -> pd.DataFrame:
     """Return the write-up's test table with ours beside it: a row for each size and backbone.
 
-    Columns: (scratch | fine-tuned | fine-tuned + TTA) × (ours, budget, published); accuracies in %,
-    "open" where no run is recorded, "–" where the write-up has none.
+    Columns: KINDS × (ours, budget, published), in %; "open" where no run is recorded, "–" where none was published.
     """
     published = published_table().set_index(["image_size", "backbone"])
-    kinds = {
-        "scratch": ("scratch", "accuracy", "accuracy_scratch"),
-        "fine-tuned": ("imagenet", "accuracy", "accuracy_pretrained"),
-        "fine-tuned + TTA": ("imagenet", "tta_accuracy", "accuracy_pretrained_tta3"),
-    }
-    rows = {}
-    for image_size in IMAGE_SIZES:
-        for backbone in BACKBONES:
-            row = {}
-            for kind, (init, measure, column) in kinds.items():
-                run = largest_run(backbone, image_size, init)
-                row[kind, "ours"] = f"{run.test[measure]:.1%}" if run else "open"
-                row[kind, "budget"] = run.experiment.budget if run else ""
-                known = (image_size, backbone) in published.index
-                row[kind, "published"] = f"{published.loc[(image_size, backbone), column]:.1%}" if known else "–"
-            rows[image_size, backbone] = row
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    table.index.names, table.columns = ["image_size", "backbone"], pd.MultiIndex.from_tuples(table.columns)
-    return table
+    cells = pd.MultiIndex.from_product([IMAGE_SIZES, BACKBONES], names=published.index.names)
+    rows = []
+    for image_size, backbone in cells:
+        row = []
+        for init, measure, column in KINDS.values():
+            run = largest_run(backbone, image_size, init)
+            row += [f"{run.test[measure]:.1%}", run.experiment.budget] if run else ["open", ""]
+            known = (image_size, backbone) in published.index
+            row.append(f"{published[column][image_size, backbone]:.1%}" if known else "–")
+        rows.append(row)
+    return pd.DataFrame(rows, cells, pd.MultiIndex.from_product([KINDS, ("ours", "budget", "published")]))

@@ -1,21 +1,23 @@
 """The places CIFAR-100, or pictures of one's own, can come from."""
 
+import functools
 import io
 import pickle
 import tarfile
 import tempfile
-import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pooch
 import torch
+from huggingface_hub import hf_hub_download
 from PIL import Image
 
 from . import cifar100
-from .files import ensure_folder, file_digest
+from .files import ensure_folder, file_digest, unknown
 from .progress import progress_bar
 
 OFFICIAL_FOLDER, ARCHIVE = "cifar-100-python", "cifar-100-python.tar.gz"
@@ -29,67 +31,61 @@ class Pictures(NamedTuple):
     images: np.ndarray
     labels: np.ndarray
     classes: tuple[str, ...]
-    coarse_labels: np.ndarray | None
-    superclasses: tuple[str, ...] | None
+    coarse_labels: np.ndarray | None = None
+    superclasses: tuple[str, ...] | None = None
 
 
-def with_superclasses(images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> Pictures:
-    """Add the 20 superclasses if the classes are CIFAR-100's, else None."""
+def with_superclasses(images: np.ndarray, labels: Sequence[int], classes: tuple[str, ...]) -> Pictures:
+    """Return Pictures, with the 20 superclasses if the classes are CIFAR-100's."""
+    pictures = Pictures(images, np.asarray(labels, dtype=np.int64), classes)
     if classes != cifar100.CLASSES:
-        return Pictures(images, labels, classes, None, None)
+        return pictures
     superclasses = tuple(sorted(cifar100.SUPERCLASSES))
     coarse_of = np.array([superclasses.index(cifar100.SUPERCLASS_OF[name]) for name in classes])
-    return Pictures(images, labels, classes, coarse_of[labels], superclasses)
+    return pictures._replace(coarse_labels=coarse_of[pictures.labels], superclasses=superclasses)
 
 
 def official_folder(root: Path) -> Path | None:
-    """Return the folder below `root` that holds, or should hold, the three official files."""
-    below = root / OFFICIAL_FOLDER
-    return below if below.is_dir() else root if any((root / name).is_file() for name in cifar100.FILE_MD5) else None
+    """Return the folder in `root` with the official files, unpacked if only their archive is there, else None."""
+    folder, archive = root / OFFICIAL_FOLDER, root / ARCHIVE
+    if folder.is_dir():
+        return folder
+    if any((root / name).is_file() for name in cifar100.FILE_MD5):
+        return root
+    if not archive.is_file():
+        return None
+    if (digest := file_digest(archive)) != cifar100.ARCHIVE_MD5:
+        raise ValueError(f"{archive} is damaged: got MD5 {digest}, expected {cifar100.ARCHIVE_MD5}")
+    with tempfile.TemporaryDirectory(dir=root) as temporary, tarfile.open(archive) as tar:
+        tar.extractall(temporary, filter="data")
+        return (Path(temporary) / OFFICIAL_FOLDER).rename(folder)
 
 
 def read_official(folder: Path, split: str) -> Pictures:
-    """Read one split of the official files; a pickle is opened only after its MD5 is right."""
-    content = {}
-    for name in (split, "meta"):
+    """Read one split of the official files; the pickle is opened only after its MD5 is right."""
+    for name in ("meta", split):
         path, expected = folder / name, cifar100.FILE_MD5[name]
         if not path.is_file():
             raise ValueError(f"{path} is missing: expected the official files train, test and meta")
         data = path.read_bytes()
         if (digest := file_digest(io.BytesIO(data))) != expected:
             raise ValueError(f"{path} is damaged: got MD5 {digest}, expected {expected}; delete it or copy it anew")
-        content[name] = pickle.loads(data, encoding="latin1")
-    pictures, names = content[split], content["meta"]
+    pictures = pickle.loads(data, encoding="latin1")
     images = torch.from_numpy(pictures["data"]).view(-1, 3, 32, 32).permute(0, 2, 3, 1)  # torch uses all cores
-    fine, coarse = (np.array(pictures[f"{kind}_labels"], dtype=np.int64) for kind in ("fine", "coarse"))
-    classes, superclasses = (tuple(names[f"{kind}_label_names"]) for kind in ("fine", "coarse"))
-    return Pictures(images.contiguous().numpy(), fine, classes, coarse, superclasses)
-
-
-def unpack_archive(archive: Path, root: Path) -> Path:
-    """Unpack the official archive into `root`, checked by MD5, and return the folder with the files."""
-    if (digest := file_digest(archive)) != cifar100.ARCHIVE_MD5:
-        raise ValueError(f"{archive} is damaged: got MD5 {digest}, expected {cifar100.ARCHIVE_MD5}")
-    with tempfile.TemporaryDirectory(dir=root) as temporary, tarfile.open(archive) as tar:
-        tar.extractall(temporary, filter="data")
-        return (Path(temporary) / OFFICIAL_FOLDER).rename(root / OFFICIAL_FOLDER)
+    return with_superclasses(images.contiguous().numpy(), pictures["fine_labels"], cifar100.CLASSES)
 
 
 def download_official(root: Path, split: str, *, patient: bool = True) -> Pictures:
-    """Fetch the official archive into `root`, whole or not at all, and read one split of it.
-
-    Raises ConnectionError if the transfer breaks, stalls or brings something else, and, if not `patient`,
-    if it is slower than SLOW_BYTES a second.
-    """
+    """Fetch the official archive, whole or not at all, and read a split; ConnectionError if it fails or is too slow."""
     pooch.get_logger().setLevel("ERROR")
-    host, md5 = cifar100.ARCHIVE_URL.removesuffix(ARCHIVE), cifar100.ARCHIVE_MD5
-    store = pooch.create(ensure_folder(root), host, registry={ARCHIVE: f"md5:{md5}"}, retry_if_failed=1)
+    host, known = cifar100.ARCHIVE_URL.removesuffix(ARCHIVE), {ARCHIVE: f"md5:{cifar100.ARCHIVE_MD5}"}
+    store = pooch.create(ensure_folder(root), host, registry=known, retry_if_failed=1)
     bar = progress_bar(total=1, unit="B", unit_scale=True, desc=ARCHIVE)  # pooch sets the true total
-    start, update = time.monotonic(), bar.update
+    update = bar.update
 
     def watched(n: int) -> None:
         update(n)
-        seconds = time.monotonic() - start
+        seconds = bar.format_dict["elapsed"]
         if not patient and seconds > STALL_SECONDS and bar.n < SLOW_BYTES * seconds:
             raise ConnectionError(f"{bar.n / seconds / 1000:.0f} kB/s is too slow")
 
@@ -99,14 +95,13 @@ def download_official(root: Path, split: str, *, patient: bool = True) -> Pictur
             store.fetch(ARCHIVE, downloader=pooch.HTTPDownloader(progressbar=bar, timeout=STALL_SECONDS))
     except (OSError, ValueError) as error:  # the transfer broke off, or its MD5 is wrong
         raise ConnectionError(f"could not download {cifar100.ARCHIVE_URL}: {error}") from None
-    return read_official(unpack_archive(root / ARCHIVE, root), split)
+    return read_official(official_folder(root), split)
 
 
 def read_hub(split: str) -> Pictures:
     """Read one split from the Hugging Face hub's parquet copy; needs pyarrow. Raises ConnectionError."""
     try:
         import pyarrow.parquet
-        from huggingface_hub import hf_hub_download
 
         name = f"cifar100/{split}-00000-of-00001.parquet"
         path = hf_hub_download(cifar100.HUB_REPOSITORY, name, repo_type="dataset", endpoint=cifar100.HUB_URL)
@@ -115,59 +110,50 @@ def read_hub(split: str) -> Pictures:
     except Exception as error:  # the hub's client raises a dozen kinds, all of them "not to be had"
         raise ConnectionError(f"could not download {cifar100.HUB_REPOSITORY}: {error}") from None
     table = pyarrow.parquet.read_table(path, columns=["img", "fine_label"]).to_pydict()
-    images = np.stack([np.asarray(Image.open(io.BytesIO(row["bytes"])).convert("RGB")) for row in table["img"]])
-    return with_superclasses(images, np.array(table["fine_label"], dtype=np.int64), cifar100.CLASSES)
-
-
-def is_folder_tree(root: Path) -> bool:
-    """Say whether `root` looks like train/<class>/…, test/<class>/…"""
-    return (root / "train").is_dir() or (root / "test").is_dir()
+    images = np.stack([read_picture(io.BytesIO(row["bytes"])) for row in table["img"]])
+    return with_superclasses(images, table["fine_label"], cifar100.CLASSES)
 
 
 def read_folder(root: Path, split: str, *, side: int = 32) -> Pictures:
     """Read pictures of any size from root/split/<class>/*, squared to `side` pixels.
 
-    The classes are the folders of train/, in alphabetical order. Raises ValueError for a missing split,
-    fewer than two classes, an unknown class or a file that is no picture.
+    The classes are train/'s folders. ValueError for a missing split, too few classes, an unknown one, no picture.
     """
-    for name in ("train", "test"):
+    for name in cifar100.COUNTS:
         if not (root / name).is_dir():
             raise ValueError(f"{root} has no folder {name}/: expected train/<class>/… and test/<class>/…")
-    classes = tuple(path.name for path in _visible(root / "train") if path.is_dir())
+    classes, folders = ([path.name for path in _visible(root / name) if path.is_dir()] for name in ("train", split))
     if len(classes) < 2:
         raise ValueError(f"{root / 'train'} holds {len(classes)} class folder(s), expected two or more")
-    folders = [path for path in _visible(root / split) if path.is_dir()]
-    for folder in folders:
-        if folder.name not in classes:
-            raise ValueError(f"{folder} is a class that train/ lacks, expected one of {', '.join(classes[:8])}")
-    files = [(path, classes.index(folder.name)) for folder in folders for path in _visible(folder)]
-    if not files:
+    if strange := sorted({*folders} - {*classes}):
+        raise unknown(f"class in {root / split}", strange[0], classes)
+    paths = [path for name in folders for path in _visible(root / split / name)]
+    if not paths:
         raise ValueError(f"{root / split} holds no pictures")
     with ThreadPoolExecutor() as pool:
-        images = np.stack(list(pool.map(lambda item: read_picture(item[0], side), files)))
-    return with_superclasses(images, np.array([label for _, label in files], dtype=np.int64), classes)
+        images = np.stack(list(pool.map(functools.partial(read_picture, side=side), paths)))
+    return with_superclasses(images, [classes.index(path.parent.name) for path in paths], tuple(classes))
 
 
-def read_picture(path: str | Path, side: int = 32) -> np.ndarray:
+def read_picture(file: str | Path | BinaryIO, side: int = 32) -> np.ndarray:
     """Return one picture file as uint8 (side, side, 3): the middle square, resized; any colour mode."""
     try:
-        with Image.open(path) as picture:
+        with Image.open(file) as picture:
             picture.load()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"cannot read {path} as a picture: {error}") from None
-    if picture.mode.startswith("I") or picture.mode == "F":  # 16 and 32 bit grey
+        raise ValueError(f"cannot read {file} as a picture: {error}") from None
+    if picture.mode[0] in "IF":  # 16 and 32 bit grey
         grey = np.asarray(picture, dtype=np.float64)
-        picture = Image.fromarray((grey * (255 / max(255, 65535 * (grey.max() > 255)))).clip(0, 255).astype(np.uint8))
+        scale = 255 / 65535 if grey.max() > 255 else 1
+        picture = Image.fromarray((grey * scale).clip(0, 255).astype(np.uint8))
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    picture = picture.convert("RGB")
     square = min(picture.size)
     left, top = ((length - square) // 2 for length in picture.size)
     box = (left, top, left + square, top + square)
-    return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, box=box))
+    return np.asarray(picture.convert("RGB").resize((side, side), Image.Resampling.BILINEAR, box=box))
 
 
 def _visible(folder: Path) -> list[Path]:
-    paths = sorted(folder.iterdir())
-    return [path for path in paths if not path.name.startswith(".") and path.name.lower() not in NOT_PICTURES]
+    return [path for path in sorted(folder.iterdir()) if path.name[0] != "." and path.name.lower() not in NOT_PICTURES]

@@ -12,19 +12,16 @@ CHUNK = 5000
 def generate(split: str, *, counts: dict[str, int] = cifar100.COUNTS) -> Pictures:
     """Return `counts[split]` pictures of 100 classes under CIFAR-100's names; the same ones every time.
 
-    A family (superclass) fixes the background's hue and the texture's scale; a member of it fixes
-    the shape in front and its hue. Noise, light, place and size vary from picture to picture.
+    A family (superclass) fixes the background's hue and texture, a member of it the shape in front and its hue.
     """
-    n = counts[split]
-    labels = np.arange(n) % len(cifar100.CLASSES)
-    families = with_superclasses(np.zeros(n), labels, cifar100.CLASSES).coarse_labels
-    members = np.array([cifar100.SUPERCLASSES[cifar100.SUPERCLASS_OF[c]].split().index(c) for c in cifar100.CLASSES])
+    empty = np.empty((counts[split], SIDE, SIDE, 3), dtype=np.uint8)
+    pictures = with_superclasses(empty, np.arange(counts[split]) % len(cifar100.CLASSES), cifar100.CLASSES)
+    members = np.array([cifar100.SUPERCLASSES[cifar100.SUPERCLASS_OF[name]].index(name) for name in cifar100.CLASSES])
     random = np.random.default_rng([2009, list(cifar100.COUNTS).index(split)])
-    images = np.empty((n, SIDE, SIDE, 3), dtype=np.uint8)
-    for start in range(0, n, CHUNK):
+    for start in range(0, counts[split], CHUNK):
         part = slice(start, start + CHUNK)
-        images[part] = _draw(families[part], members[labels[part]], random)
-    return with_superclasses(images, labels, cifar100.CLASSES)
+        pictures.images[part] = _draw(pictures.coarse_labels[part], members[pictures.labels[part]], random)
+    return pictures
 
 
 def _draw(families: np.ndarray, members: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -34,19 +31,17 @@ def _draw(families: np.ndarray, members: np.ndarray, random: np.random.Generator
         return low + (high - low) * random.random((n, 1, 1), dtype=np.float32)
 
     family, member = families[:, None, None], members[:, None, None]
-    scale, family_hue, member_hue = ((a.astype(np.float32)) for a in (family % 4, family // 4, member + 0.5))
+    scale, family_hue, member_hue = (a.astype(np.float32) for a in (family % 4, family // 4, member + 0.5))
     y, x = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j].astype(np.float32)
     angle = vary(0, 2 * np.pi)
-    across = x * np.cos(angle) + y * np.sin(angle)
-    texture = np.sin(across * (3 + 5 * scale) + vary(0, 2 * np.pi))
+    cos, sin = np.cos(angle), np.sin(angle)
+    texture = np.sin((x * cos + y * sin) * (3 + 5 * scale) + vary(0, 2 * np.pi))
     background = _colour((family_hue + vary(-0.15, 0.15)) / 5, 0.45 + 0.3 * texture * vary(0.7, 1))
 
     dx, dy = x - vary(-0.4, 0.4), y - vary(-0.4, 0.4)
     size = vary(0.35, 0.7)
     radius = np.hypot(dx, dy) / size
-    square = (
-        np.maximum(abs(dx * np.cos(angle) + dy * np.sin(angle)), abs(dy * np.cos(angle) - dx * np.sin(angle))) / size
-    )
+    square = np.maximum(abs(dx * cos + dy * sin), abs(dy * cos - dx * sin)) / size
     shapes = [radius < 1, (radius < 1) & (radius > 0.55), square < 0.9, (square < 0.9) & (square > 0.5),
               (abs(dx) < 0.3 * size) | (abs(dy) < 0.3 * size)]  # fmt: skip
     inside = np.choose(member, shapes)

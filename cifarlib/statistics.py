@@ -15,13 +15,10 @@ def wilson_interval(correct: int, total: int, *, confidence: float = 0.95) -> tu
 def mcnemar(first_correct: np.ndarray, second_correct: np.ndarray) -> float:
     """Return the p-value of McNemar's exact test between two models on the same pictures.
 
-    Both arguments: bool (N,), whether each picture was classified right. Only the pictures that one
-    got right and the other wrong count (McNemar 1947); 1.0 where there are none.
+    Both: bool (N,), right or not; only pictures that one got right and the other wrong count (McNemar 1947).
     """
-    first_correct, second_correct = np.asarray(first_correct, bool), np.asarray(second_correct, bool)
-    if first_correct.shape != second_correct.shape:
-        raise ValueError(f"got {first_correct.shape} and {second_correct.shape}, expected the same pictures twice")
-    first_only = int((first_correct & ~second_correct).sum())
-    second_only = int((second_correct & ~first_correct).sum())
-    total = first_only + second_only
-    return float(binomtest(first_only, total).pvalue) if total else 1.0
+    first, second = np.asarray(first_correct, bool), np.asarray(second_correct, bool)
+    if first.shape != second.shape:
+        raise ValueError(f"got {first.shape} and {second.shape}, expected the same pictures twice")
+    decisive = first[first != second]
+    return float(binomtest(int(decisive.sum()), len(decisive)).pvalue) if len(decisive) else 1.0
