@@ -5,7 +5,8 @@ from .data import ImageSet, load_cifar100, split_folds
 from .augment import eval_transform, make_loader, policy_steps, train_transform
 from .models import BACKBONES, create_model, model_table
 from .machine import Machine, choose_machine
-from .training import RECIPES, Trainer, evaluate, train_epoch
+from .training import RECIPES, evaluate, train_epoch
+from .trainer import Trainer
 from .evaluation import accuracy, most_confused, predict, superclass_confusion, top5, tta
 from .statistics import mcnemar, wilson_interval
 from .experiments import BUDGETS, Budget, Experiment, grid

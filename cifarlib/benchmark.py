@@ -17,7 +17,8 @@ from .experiments import Experiment
 from .machine import Machine, choose_machine
 from .models import create_model
 from .progress import progress_bar
-from .training import RECIPES, Trainer
+from .trainer import Trainer
+from .training import RECIPES
 
 BATCH = RECIPES["writeup"].batch_size
 

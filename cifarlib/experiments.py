@@ -29,7 +29,12 @@ BUDGETS = {
     # 1e-4 needs the write-up's 6,250 steps; a fine-tuning of 785 steps gets ten times that
     "quick": Budget(10_000, 2_000, None, {"scratch": 10, "imagenet": 5}, {"scratch": 1e-3, "imagenet": 1e-3}),
     "smoke": Budget(400, 200, 200, {"scratch": 2, "imagenet": 1}, {"scratch": 1e-3, "imagenet": 1e-3}),
+    # what notebook 04 asks about the learning rate: the write-up's steps at ten times its rate, and few steps at both
+    "writeup_1e-3": Budget(None, None, None, {"scratch": 50, "imagenet": 10}, {"scratch": 1e-3, "imagenet": 1e-3}),
+    "three_1e-3": Budget(10_000, 2_000, None, {"scratch": 3, "imagenet": 3}, {"scratch": 1e-3, "imagenet": 1e-3}),
+    "three_1e-4": Budget(10_000, 2_000, None, {"scratch": 3, "imagenet": 3}, {"scratch": 1e-4, "imagenet": 1e-4}),
 }
+COMPARED = ("writeup", "quick", "smoke")  # the budgets of the comparison, the largest first
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from torch import nn
 from .experiments import BUDGETS, Experiment
 from .files import PACKAGE, atomic_path, file_digest, user_folder, write_json
 from .models import create_model
-from .training import HISTORY
+from .trainer import HISTORY
 
 FORMAT = 1
 PUBLISHED = PACKAGE / "records"

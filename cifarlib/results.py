@@ -1,10 +1,10 @@
 """Tables: the write-up's published numbers and the literature's as data, and ours beside them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from .experiments import BUDGETS, IMAGE_SIZES, Experiment
+from .experiments import COMPARED, IMAGE_SIZES, Experiment
 from .files import PACKAGE
 from .models import BACKBONES
 from .records import Run, find_record
@@ -27,10 +27,24 @@ def literature() -> pd.DataFrame:
     return pd.read_csv(PACKAGE / "tables" / "literature.csv", keep_default_na=False, parse_dates=["published"])
 
 
-def largest_run(backbone: str, image_size: int, init: str) -> Run | None:
-    """Return the recorded run of the largest budget for one cell of the comparison, or None."""
-    cells = (Experiment(backbone, image_size, init, budget) for budget in BUDGETS)
+def largest_run(backbone: str, image_size: int, init: str, *, budgets: Iterable[str] = COMPARED) -> Run | None:
+    """Return the recorded run of the largest of `budgets` for one cell of the comparison, or None."""
+    cells = (Experiment(backbone, image_size, init, budget) for budget in budgets)
     return next((found for cell in cells if (found := find_record(cell.id))), None)
+
+
+def fair_runs(backbones: Iterable[str], image_size: int, init: str) -> dict[str, Run | None]:
+    """Return each backbone's recorded run of the largest budget that two of them have, or of a smaller one.
+
+    So that curves in one figure can be compared; a run of a larger budget that stands alone is left out.
+    """
+    found = {
+        backbone: {budget: largest_run(backbone, image_size, init, budgets=[budget]) for budget in COMPARED}
+        for backbone in backbones
+    }
+    held = [budget for budget in COMPARED if sum(bool(runs[budget]) for runs in found.values()) >= min(2, len(found))]
+    usable = COMPARED[COMPARED.index(held[0]) :] if held else COMPARED
+    return {name: next((runs[b] for b in usable if runs[b]), None) for name, runs in found.items()}
 
 
 def summary(runs: Mapping[str, Run | None]) -> pd.DataFrame:

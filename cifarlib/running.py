@@ -21,8 +21,9 @@ from .machine import Machine, choose_machine, describe_device
 from .models import BACKBONES, create_model, timm_name
 from .progress import progress_bar
 from .records import BEST, RECORD, Run, find_record, own_folder, read_record, write_record
-from .results import largest_run
-from .training import RECIPES, Trainer
+from .results import fair_runs
+from .trainer import Trainer
+from .training import RECIPES
 from .weights import MissingWeights, Weights, find_weights
 
 CHECKPOINT, LOCK, HOLDER = "checkpoint.pt", "lock", "holder.txt"
@@ -89,12 +90,12 @@ def run_identity(experiment: Experiment, train: ImageSet) -> str:
 def collect_runs(
     backbones: Iterable[str], image_size: int, init: str, *, budget: str = "smoke"
 ) -> dict[str, Run | None]:
-    """Return for each backbone the recorded run of the largest budget, else train it at `budget`.
+    """Return for each backbone its recorded run (see fair_runs), else train it at `budget`.
 
     None stands for a run that stays open because its ImageNet weights are not at hand: those of the
     series' backbones are not downloaded unasked, so that the notebooks show the same everywhere.
     """
-    runs = {backbone: largest_run(backbone, image_size, init) for backbone in backbones}
+    runs = fair_runs(backbones, image_size, init)
     for backbone, found in runs.items():
         if found is None:
             with contextlib.suppress(MissingWeights):

@@ -8,7 +8,7 @@ import cifarlib
 
 PACKAGE = Path(cifarlib.__file__).parent
 ORDER = """files cifar100 network progress sources standin data augment weights models machine checkpoints training
-evaluation statistics experiments records results running gridrun benchmark plots __main__"""
+trainer evaluation statistics experiments records results running gridrun benchmark plots __main__"""
 
 
 def code_lines(path: Path) -> int:

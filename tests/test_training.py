@@ -10,7 +10,7 @@ from torch import nn
 
 from cifarlib import RECIPES, Trainer, create_model, eval_transform, evaluate, make_loader, train_epoch, train_transform
 from cifarlib.machine import Machine
-from cifarlib.training import HISTORY
+from cifarlib.trainer import HISTORY
 
 CPU = Machine(torch.device("cpu"))
 
