@@ -9,7 +9,7 @@ from .training import RECIPES, evaluate, train_epoch
 from .trainer import Trainer
 from .evaluation import accuracy, most_confused, predict, superclass_confusion, top5, tta
 from .statistics import mcnemar, wilson_interval
-from .experiments import BUDGETS, Budget, Experiment, grid
+from .experiments import BUDGETS, COMPARED, Budget, Experiment, grid
 from .records import Run, load_runs
 from .results import comparison, largest_run, literature, published_table, summary
 from .running import collect_runs, run

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import tempfile
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -37,7 +39,11 @@ def run_grid(
     queue = sorted(costs, key=costs.get)
     threads = max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 or backend == "dask" else None
     finished, failed = [], {}
-    with tempfile.TemporaryDirectory() as lines, _cluster(backend, jobs), progress_bar(total=100, desc="grid") as bar:
+    with (
+        tempfile.TemporaryDirectory() as lines,
+        _cluster(backend, jobs),
+        progress_bar(total=100, desc="grid", unit_scale=True) as bar,
+    ):
         desk = lines if threads and backend == "loky" else None
         # unordered, so that a run is told when it ends; in batches of one, for each takes minutes
         results = Parallel(return_as="generator_unordered", batch_size=1)(
@@ -87,12 +93,20 @@ def _run_one(
     alone = threads is None
     if not alone:
         torch.set_num_threads(threads)
+    if desk:
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
         with _terminal_line(desk) as line:
             shown = {"num_workers": None if alone else 0, "progress": line if desk else alone}
             return experiment, str(run(experiment, runs_dir=runs_dir, **shown).path), ""
     except Exception as error:  # whatever it is, the other runs go on and this one is listed
         return experiment, "", f"{type(error).__name__}: {error}"
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:  # a grid that was killed leaves nobody behind who holds its runs
+        time.sleep(1)
+    os._exit(1)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cifarlib import BACKBONES, load_runs, published_table
+from cifarlib.records import PUBLISHED, read_record
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -63,6 +64,46 @@ def test_the_test_set_stays_closed_before_notebook_05(path):
             used = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
             assert used not in {"test", "predictions", "comparison", "load_model", "results_figure"}, cell["source"]
     assert loads >= 1
+
+
+MARKED = re.compile(r"([+\-−]?\d+(?:\.\d+)?)( ?%| 個百分點| points?)?<!--([^:>]+):([^>]+)-->")
+
+
+def recorded(run_id: str, measure: str) -> float:
+    """Return what a mark names: column@last, @best (by accuracy), @lowest (by loss) or @epoch; "a - b" subtracts."""
+    history = read_record(PUBLISHED / f"{run_id}.json").history.set_index("epoch", drop=False)
+    places = {"last": history.index[-1], "best": history.valid_accuracy.idxmax(), "lowest": history.valid_loss.idxmin()}
+    values = []
+    for part in measure.split(" - "):
+        column, place = part.split("@")
+        scale = 100 if column.endswith("accuracy") else 1
+        values.append(scale * history[column][places[place] if place in places else int(place)])
+    return values[0] - sum(values[1:])
+
+
+def wrong_numbers(text: str) -> list[str]:
+    """Return the marked numbers of a text that are not their record's, rounded as they are written."""
+    wrong = []
+    for number, _, run_id, measure in MARKED.findall(text):
+        decimals = len(number.partition(".")[2])
+        if f"{recorded(run_id, measure):.{decimals}f}" != number.replace("−", "-").lstrip("+"):
+            wrong.append(f"{number}: {run_id} has {recorded(run_id, measure):.4f} as {measure}")
+    return wrong
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS[2:4], ids=lambda path: path.stem)
+def test_numbers_in_the_prose_are_those_of_the_records(path):
+    text = "\n".join(cell["source"] for cell in cells(path, "markdown"))
+    assert text.count("<!--") == len(MARKED.findall(text)) >= 4
+    assert wrong_numbers(text) == []
+
+
+def test_a_wrong_number_in_the_prose_is_caught():
+    mark = "<!--ResNet18-32px-scratch-quick:valid_accuracy@last-->"
+    right = recorded("ResNet18-32px-scratch-quick", "valid_accuracy@last")
+    assert wrong_numbers(f"{right:.1f} %{mark}") == []
+    assert wrong_numbers(f"{right + 0.1:.1f} %{mark}") != []
+    assert wrong_numbers("0.0 points<!--ResNet18-32px-scratch-quick:train_loss@last - train_loss@last-->") == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
