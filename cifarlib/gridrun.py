@@ -6,6 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import torch
@@ -36,9 +37,9 @@ def run_grid(
     if backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
     costs = {experiment: _cost(experiment) for experiment in experiments}
-    queue = sorted(costs, key=costs.get)
+    queue, whole = sorted(costs, key=costs.get), sum(costs.values()) or 1
     threads = max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 or backend == "dask" else None
-    finished, failed = [], {}
+    finished, failed, left = [], {}, set(queue)
     with (
         tempfile.TemporaryDirectory() as lines,
         _cluster(backend, jobs),
@@ -49,15 +50,18 @@ def run_grid(
         results = Parallel(return_as="generator_unordered", batch_size=1)(
             delayed(_run_one)(experiment, runs_dir, threads, desk) for experiment in queue
         )
-        for experiment, path, error in results:
-            if path:
-                finished.append(read_record(path))
-                error = f"done, {finished[-1].provenance['seconds']:.0f} s of training"
-            else:
-                failed[experiment.id] = error
-            bar.write(f"{experiment.id}: {error}")
-            bar.update(100 * costs[experiment] / sum(costs.values()))
-    return finished, failed
+        with contextlib.suppress(BrokenExecutor):  # a worker died, by the system's hand for want of memory, say
+            for experiment, path, error in results:
+                left.remove(experiment)
+                if path:
+                    finished.append(read_record(path))
+                    error = f"done, {finished[-1].provenance['seconds']:.0f} s of training"
+                else:
+                    failed[experiment.id] = error
+                bar.write(f"{experiment.id}: {error}")
+                bar.update(100 * costs[experiment] / whole)
+    died = "not finished, for a worker process died; ask again to go on"
+    return finished, failed | {experiment.id: died for experiment in left}
 
 
 def _cost(experiment: Experiment) -> float:
