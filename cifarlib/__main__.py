@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from concurrent.futures import BrokenExecutor
 from dataclasses import MISSING, asdict, fields
 
 import numpy as np
@@ -153,7 +154,7 @@ def main() -> int:
     asked = _parser().parse_args()
     try:
         return asked.action(asked) or 0
-    except (ValueError, FloatingPointError, OSError, torch.OutOfMemoryError) as error:
+    except (ValueError, FloatingPointError, OSError, BrokenExecutor, torch.OutOfMemoryError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:

@@ -20,25 +20,35 @@ from .progress import progress_bar
 from .trainer import Trainer
 from .training import RECIPES
 
-BATCH = RECIPES["writeup"].batch_size
-
 
 def images_per_second(
-    backbone: str, image_size: int, *, steps: int = 20, windows: int = 5, plain: bool = False
+    backbone: str,
+    image_size: int,
+    *,
+    stem: str = "imagenet",
+    recipe: str = "writeup",
+    policy: str = "writeup",
+    steps: int = 20,
+    windows: int = 5,
+    plain: bool = False,
 ) -> dict[str, float]:
-    """Return medians over interleaved windows of `steps` batches of 64 random pictures, in images/s.
+    """Return medians over interleaved windows of `steps` batches of random pictures, in images/s.
 
     bare: forward, backward and step on ready tensors; loop: the same with augmentation; ratio: loop ÷ bare.
     plain=True adds the loop in float32, contiguous and unfused, and speed_up: loop ÷ plain.
     """
+    if steps < 1:
+        raise ValueError(f"got {steps} steps, expected 1 or more")
+    batch_size, shape = RECIPES[recipe].batch_size, {"stem": stem, "image_size": image_size}
     random = np.random.default_rng(42)
-    images = random.integers(0, 256, (steps * BATCH, 32, 32, 3), dtype=np.uint8)
+    images = random.integers(0, 256, (steps * batch_size, 32, 32, 3), dtype=np.uint8)
     pictures = ImageSet(images, random.integers(0, 100, len(images)), ("",) * 100)
-    loader = make_loader(pictures, train_transform(image_size, normalize=False), shuffle=True)
-    machine = choose_machine(create_model(backbone, image_size=image_size))
+    varied = train_transform(image_size, policy, normalize=False)
+    loader = make_loader(pictures, varied, batch_size=batch_size, shuffle=True)
+    machine = choose_machine(create_model(backbone, **shape))
     machines = {"fast": machine, "plain": Machine(machine.device, fast=False)}
     trainers = {
-        name: Trainer(create_model(backbone, image_size=image_size), loader, loader, used, epochs=1, lr=1e-4)
+        name: Trainer(create_model(backbone, **shape), loader, loader, used, epochs=1, lr=1e-4)
         for name, used in machines.items()
     }
     tensors, labels = next(iter(loader))  # starts the workers too
@@ -65,10 +75,11 @@ def images_per_second(
 def plan(experiments: Iterable[Experiment]) -> pd.DataFrame:
     """Return the expected minutes and peak memory (GB) of each experiment, measured here for a few seconds each.
 
-    Each backbone and size is measured in a process of its own, so that its memory is its own.
+    Each kind of net is measured in a process of its own, so that its memory is its own.
     """
     experiments = list(experiments)
-    keys = list(dict.fromkeys((experiment.backbone, experiment.image_size) for experiment in experiments))
+    kinds = {e: (e.backbone, e.image_size, e.stem, e.recipe, e.policy) for e in experiments}
+    keys = list(dict.fromkeys(kinds.values()))
     pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1)
     with pool, progress_bar(total=len(keys), desc="plan", unit="net") as bar:
         measured = {}
@@ -77,15 +88,16 @@ def plan(experiments: Iterable[Experiment]) -> pd.DataFrame:
             bar.update()
     rows = []
     for experiment in experiments:
-        speed, memory = measured[experiment.backbone, experiment.image_size]
+        speed, memory = measured[kinds[experiment]]
         seconds = experiment.pictures / speed
         numbers = {"images/s": round(speed), "minutes": round(seconds / 60, 1), "GB": round(memory, 1)}
         rows.append({"run": experiment.id, **numbers})
     return pd.DataFrame(rows)
 
 
-def _speed_and_memory(backbone: str, image_size: int) -> tuple[float, float]:
-    speed = images_per_second(backbone, image_size, steps=6, windows=2)["loop"]
+def _speed_and_memory(backbone: str, image_size: int, stem: str, recipe: str, policy: str) -> tuple[float, float]:
+    kind = {"stem": stem, "recipe": recipe, "policy": policy}
+    speed = images_per_second(backbone, image_size, **kind, steps=6, windows=2)["loop"]
     if torch.cuda.is_available():
         return speed, torch.cuda.max_memory_allocated() / 1e9
     if sys.platform == "win32":

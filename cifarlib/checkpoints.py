@@ -11,7 +11,7 @@ ADVICE = "move it away to start this run anew"
 
 def pack_state(state: dict[str, Any], *, owner: str) -> memoryview:
     """Return `state` (tensors, numbers, lists, dicts) with torch's random state, the format and the owner's id."""
-    random = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
+    random = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None}
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, "owner": owner, "random": random, **state}, buffer)
     return buffer.getbuffer()
@@ -32,6 +32,6 @@ def unpack_state(packed: bytes | memoryview, *, owner: str, name: str = "") -> d
     if state["owner"] != owner:
         raise ValueError(f"checkpoint {name} is of run {state['owner']}, expected {owner}; {ADVICE}")
     torch.set_rng_state(state["random"]["cpu"])
-    if torch.cuda.is_available() and state["random"]["cuda"]:
-        torch.cuda.set_rng_state_all(state["random"]["cuda"])
+    if torch.cuda.is_available() and state["random"]["cuda"] is not None:
+        torch.cuda.set_rng_state(state["random"]["cuda"])
     return state

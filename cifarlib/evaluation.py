@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from .files import unknown
 from .machine import Machine
+from .training import in_pieces
 
 VIEWS = {"as is": (), "horizontal flip": (3,), "vertical flip": (2,), "both flips": (2, 3)}
 TTA_VIEWS = {
@@ -21,11 +22,17 @@ TTA_VIEWS = {
 
 
 def predict(
-    model: nn.Module, batches: DataLoader | Iterable, *, machine: Machine, views: Iterable[str] = ("as is",)
+    model: nn.Module,
+    batches: DataLoader | Iterable,
+    *,
+    machine: Machine,
+    views: Iterable[str] = ("as is",),
+    pieces: int = 1,
 ) -> np.ndarray:
     """Return class probabilities, float32 (V, N, C): the softmax of the logits for each of V views.
 
-    A view is the picture flipped along fixed axes: see VIEWS. Raises ValueError for an unknown view.
+    A view is the picture flipped along fixed axes: see VIEWS. pieces: parts in which a batch goes through the
+    model, where the memory is short. Raises ValueError for an unknown view.
     """
     views = list(views)
     for view in views:
@@ -36,8 +43,8 @@ def predict(
     with torch.inference_mode():
         for images, _ in batches:
             images = machine.prepare(images)
-            with machine.autocast():
-                logits = [model(images.flip(VIEWS[view]) if VIEWS[view] else images) for view in views]
+            flipped = [images.flip(VIEWS[view]) if VIEWS[view] else images for view in views]
+            logits = [in_pieces(model, view, pieces, machine=machine) for view in flipped]
             rows.append(torch.stack(logits).float().softmax(-1).cpu())
     return torch.cat(rows, dim=1).numpy()
 
@@ -82,10 +89,10 @@ def random_tta_accuracies(by_flip: np.ndarray, labels: np.ndarray, *, draws: int
 
 
 def score(
-    model: nn.Module, batches: Iterable, labels: np.ndarray, *, machine: Machine, policy: str
+    model: nn.Module, batches: Iterable, labels: np.ndarray, *, machine: Machine, policy: str, pieces: int = 1
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return (results, predictions) on the test pictures, for a record: see Run.test and Run.predictions."""
-    by_flip = predict(model, batches, machine=machine, views=VIEWS)
+    by_flip = predict(model, batches, machine=machine, views=VIEWS, pieces=pieces)
     plain, fixed = by_flip[0], tta(by_flip[[list(VIEWS).index(view) for view in TTA_VIEWS[policy]]])
     results = {
         "accuracy": accuracy(plain, labels),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
+import psutil
 import torch
 from filelock import FileLock, Timeout
 from joblib import Parallel, delayed, parallel_config
@@ -22,6 +23,7 @@ from .records import Run, read_record
 from .running import run
 
 BACKENDS = ("loky", "dask")
+ONE_AT_A_TIME = threading.Lock()  # torch's random state is the process's, and a Dask worker may have many threads
 
 
 def run_grid(
@@ -36,13 +38,15 @@ def run_grid(
     """
     if backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
+    if jobs < 1:
+        raise ValueError(f"got {jobs} jobs, expected 1 or more")
     costs = {experiment: _cost(experiment) for experiment in experiments}
     queue, whole = sorted(costs, key=costs.get), sum(costs.values()) or 1
     threads = max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 or backend == "dask" else None
     finished, failed, left = [], {}, set(queue)
     with (
         tempfile.TemporaryDirectory() as lines,
-        _cluster(backend, jobs),
+        _cluster(backend, jobs) as death,
         progress_bar(total=100, desc="grid", unit_scale=True) as bar,
     ):
         desk = lines if threads and backend == "loky" else None
@@ -50,7 +54,7 @@ def run_grid(
         results = Parallel(return_as="generator_unordered", batch_size=1)(
             delayed(_run_one)(experiment, runs_dir, threads, desk) for experiment in queue
         )
-        with contextlib.suppress(BrokenExecutor):  # a worker died, by the system's hand for want of memory, say
+        with contextlib.suppress(death):  # by the system's hand for want of memory, say
             for experiment, path, error in results:
                 left.remove(experiment)
                 if path:
@@ -73,22 +77,23 @@ def _cost(experiment: Experiment) -> float:
 
 
 @contextlib.contextmanager
-def _cluster(backend: str, jobs: int) -> Iterator[None]:
+def _cluster(backend: str, jobs: int) -> Iterator[type[Exception]]:
+    """Open the backend for joblib; what comes out is its error for a process that died."""
     if backend == "loky":
         with parallel_config("loky", n_jobs=jobs):
-            yield
+            yield BrokenExecutor
         return
     try:
-        from distributed import Client, get_client
+        from distributed import Client, KilledWorker, get_client
     except ImportError:
         raise ValueError("backend dask is not installed: pip install 'cifarlib[dask]'") from None
     try:
         client = contextlib.nullcontext(get_client())
     except ValueError:  # there is none yet
-        own = {} if os.environ.get("DASK_SCHEDULER_ADDRESS") else {"n_workers": jobs, "threads_per_worker": 1}
-        client = Client(**own, dashboard_address=None)
+        own = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
+        client = Client(**({} if os.environ.get("DASK_SCHEDULER_ADDRESS") else own))
     with client, parallel_config("dask", n_jobs=-1):
-        yield
+        yield KilledWorker
 
 
 def _run_one(
@@ -100,7 +105,7 @@ def _run_one(
     if desk:
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
-        with _terminal_line(desk) as line:
+        with ONE_AT_A_TIME, _terminal_line(desk) as line:
             shown = {"num_workers": None if alone else 0, "progress": line if desk else alone}
             return experiment, str(run(experiment, runs_dir=runs_dir, **shown).path), ""
     except Exception as error:  # whatever it is, the other runs go on and this one is listed
@@ -108,7 +113,8 @@ def _run_one(
 
 
 def _end_with(parent: int) -> None:
-    while os.getppid() == parent:  # a grid that was killed leaves nobody behind who holds its runs
+    # a grid that was killed leaves nobody behind who holds its runs
+    while os.getppid() == parent and psutil.pid_exists(parent):
         time.sleep(1)
     os._exit(1)
 

@@ -36,7 +36,8 @@ def largest_run(backbone: str, image_size: int, init: str, *, budgets: Iterable[
 def fair_runs(backbones: Iterable[str], image_size: int, init: str) -> dict[str, Run | None]:
     """Return each backbone's recorded run of the largest budget that two of them have, or of a smaller one.
 
-    So that curves in one figure can be compared; a run of a larger budget that stands alone is left out.
+    So that curves in one figure can be compared: a run of a larger budget that stands alone is left out. Where
+    no two share a budget, each is the largest of its own.
     """
     found = {
         backbone: {budget: largest_run(backbone, image_size, init, budgets=[budget]) for budget in COMPARED}

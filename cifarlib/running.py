@@ -4,7 +4,7 @@ import contextlib
 import importlib.metadata
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,27 +59,34 @@ def run(
     run_id = run_identity(experiment, train)
     if not retrain and (found := find_record(run_id, runs_dir=root, published=shipped)):
         return found
-    torch.manual_seed(experiment.seed)
     if experiment.init == "imagenet":
         weights = weights or find_weights(name)
+    torch.manual_seed(experiment.seed)  # after find_weights, which may draw random numbers
     shape = {"stem": experiment.stem, "image_size": experiment.image_size}
     model = create_model(experiment.backbone, len(train.classes), pretrained=weights or False, **shape)
     kept, held_out = split_folds(train)
     budget = BUDGETS[experiment.budget]
     parts = {"train": kept[: budget.n_train], "valid": held_out[: budget.n_valid], "test": test[: budget.n_test]}
     folder = ensure_folder(root / run_id)
+    with _alone_in(folder):
+        if not retrain and (folder / RECORD).exists():  # finished by another process meanwhile
+            return read_record(folder / RECORD)
+        shown = {"num_workers": num_workers, "progress": progress}
+        return _train(experiment, model, folder, weights=weights, parts=parts, **shown)
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
     holder = folder / HOLDER
     try:
         with FileLock(folder / LOCK, timeout=0):
             holder.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
-            if not retrain and (folder / RECORD).exists():  # finished by another process meanwhile
-                return read_record(folder / RECORD)
-            return _train(
-                experiment, model, folder, weights=weights, parts=parts, num_workers=num_workers, progress=progress
-            )
+            for left_by_a_kill in folder.glob(".*.tmp"):
+                left_by_a_kill.unlink()
+            yield
     except Timeout:
         who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
-        raise ValueError(f"{who} is training {run_id} in {root}: wait for it, then ask again") from None
+        raise ValueError(f"{who} is training {folder.name} in {folder.parent}: wait for it, then ask again") from None
 
 
 def run_identity(experiment: Experiment, train: ImageSet) -> str:
@@ -127,7 +134,8 @@ def _train(
     trainer = Trainer(model, loaders["train"], loaders["valid"], machine, experiment.epochs, experiment.lr, **resume)
     _show_progress(trainer, folder.name, progress)
     model.load_state_dict(trainer.best_state)
-    test, predictions = score(model, loaders["test"], parts["test"].labels, machine=machine, policy=experiment.policy)
+    views = {"machine": machine, "policy": experiment.policy, "pieces": trainer.pieces}
+    test, predictions = score(model, loaders["test"], parts["test"].labels, **views)
     with atomic_path(folder / BEST) as temporary:
         temporary.write_bytes(save({name: tensor.contiguous() for name, tensor in trainer.best_state.items()}))
     made = _provenance(parts, weights, machine)

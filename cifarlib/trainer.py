@@ -1,6 +1,5 @@
 """A model's way through its epochs, which no accident can spoil: each is finished or has not been."""
 
-import copy
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -57,9 +56,6 @@ class Trainer:
         packed = self._pack()
         for epoch in range(len(self.history) + 1, self.epochs + 1):
             row = self._one_epoch(epoch, packed)
-            if row["valid_accuracy"] > max((r["valid_accuracy"] for r in self.history), default=-1):
-                self.best_state = copy.deepcopy({k: v.cpu() for k, v in self.model.state_dict().items()})
-            self.history.append(row)
             packed = self._pack()
             if self.checkpoint:
                 with atomic_path(self.checkpoint) as temporary:
@@ -77,7 +73,9 @@ class Trainer:
         while True:
             try:
                 return self._try_epoch(epoch)
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:  # torch.OutOfMemoryError, or what Apple's GPUs and drivers raise instead
+                if "out of memory" not in str(error):
+                    raise
                 short = f"epoch {epoch}: {str(error).splitlines()[0]}, two pictures at a time; {kept}"
                 problem = torch.OutOfMemoryError(short) if 4 * self.pieces > self.recipe.batch_size else None
             except FloatingPointError as error:
@@ -95,11 +93,15 @@ class Trainer:
         trained = self.train_epoch(self.progress(self.train_loader, epoch))
         if self.recipe.name != "onecycle":
             self.schedule.step()
-        validated = evaluate(self.model, self.valid_loader, machine=self.machine)
+        validated = evaluate(self.model, self.valid_loader, machine=self.machine, pieces=self.pieces)
         if not math.isfinite(validated[0]):
             raise FloatingPointError(f"the validation loss is not finite, after steps at lr {lr:g}")
         seconds = round(time.perf_counter() - start, 2)
-        return dict(zip(HISTORY, (epoch, lr, *trained, *validated, seconds), strict=True))
+        row = dict(zip(HISTORY, (epoch, lr, *trained, *validated, seconds), strict=True))
+        if row["valid_accuracy"] > max((r["valid_accuracy"] for r in self.history), default=-1):
+            self.best_state = {k: v.detach().to("cpu", copy=True) for k, v in self.model.state_dict().items()}
+        self.history.append(row)
+        return row
 
     def _pack(self) -> memoryview:
         state = {name: part.state_dict() for name, part in self._parts.items()}
@@ -109,7 +111,8 @@ class Trainer:
     def _restore(self, packed: bytes | memoryview) -> None:
         state = unpack_state(packed, owner=self.owner, name=str(self.checkpoint or ""))
         for name, part in self._parts.items():
-            part.load_state_dict(state[name])
+            if state[name]:  # a scaler at rest has no state
+                part.load_state_dict(state[name])
         self.history, self.best_state = state["history"], state["best_state"]
         self.pieces = max(self.pieces, state["pieces"])
 

@@ -45,7 +45,7 @@ def train_epoch(
     pieces: parts in which a batch goes through the model, where the memory is short; their gradients add up.
     """
     model.train()
-    losses, correct, seen = [], 0, 0
+    losses, rates, correct, seen = [], [], 0, 0
     for images, labels in batches:
         images, labels = machine.prepare(images), labels.to(machine.device, non_blocking=True)
         optimizer.zero_grad()
@@ -63,32 +63,39 @@ def train_epoch(
         nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
         scaler.step(optimizer)
         scaler.update()
-        after_step()
         losses.append(batch_loss)
+        rates.append(optimizer.param_groups[0]["lr"])
+        after_step()
         seen += len(labels)
-    _check_finite(losses, optimizer)
-    return float(torch.stack(losses).double().sum() / seen), int(correct) / seen
+    losses = torch.stack(losses).cpu().double()
+    _check_finite(losses, rates)
+    return float(losses.sum() / seen), int(correct) / seen
 
 
-def evaluate(model: nn.Module, batches: Iterable, *, machine: Machine) -> tuple[float, float]:
-    """Return (mean cross entropy, accuracy) over all pictures, without learning from them."""
+def evaluate(model: nn.Module, batches: Iterable, *, machine: Machine, pieces: int = 1) -> tuple[float, float]:
+    """Return (mean cross entropy, accuracy) over all pictures, without learning from them; pieces: see train_epoch."""
     model.eval()
-    total_loss, correct, seen = 0.0, 0, 0
+    losses, correct, seen = [], 0, 0
     with torch.inference_mode():
         for images, labels in batches:
             images, labels = machine.prepare(images), labels.to(machine.device, non_blocking=True)
-            with machine.autocast():
-                logits = model(images)
-            total_loss += cross_entropy(logits.float(), labels, reduction="sum").double()
+            logits = in_pieces(model, images, pieces, machine=machine).float()
+            losses.append(cross_entropy(logits, labels, reduction="sum"))
             correct += (logits.argmax(1) == labels).sum()
             seen += len(labels)
-    return float(total_loss / seen), int(correct) / seen
+    return float(sum(torch.stack(losses).cpu().double()) / seen), int(correct) / seen
 
 
-def _check_finite(losses: list[torch.Tensor], optimizer: torch.optim.Optimizer) -> None:
-    bad = (~torch.stack(losses).isfinite()).nonzero()  # looked at once an epoch: asking a GPU each step stalls it
+def in_pieces(model: nn.Module, images: torch.Tensor, pieces: int, *, machine: Machine) -> torch.Tensor:
+    """Return the logits (N, C) of prepared images, seen in so many pieces."""
+    with machine.autocast():
+        return torch.cat([model(some) for some in images.tensor_split(min(pieces, len(images)))])
+
+
+def _check_finite(losses: torch.Tensor, rates: list[float]) -> None:
+    bad = (~losses.isfinite()).nonzero()  # looked at once an epoch: asking a GPU each step stalls it
     if len(bad):
-        lr = optimizer.param_groups[0]["lr"]
+        step = int(bad[0])
         raise FloatingPointError(
-            f"the loss is not finite from step {int(bad[0]) + 1} of {len(losses)} on, at lr {lr:g}"
+            f"the loss is not finite from step {step + 1} of {len(losses)} on, at lr {rates[step]:g}"
         )

@@ -1,13 +1,8 @@
 """A run is trained once, recorded whole, found again, and survives being killed."""
 
 import json
-import multiprocessing
-import os
-import re
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +12,11 @@ from filelock import FileLock
 
 from cifarlib import (
     BUDGETS,
-    Budget,
     Experiment,
-    __main__,
     collect_runs,
     comparison,
     grid,
+    load_cifar100,
     load_runs,
     records,
     run,
@@ -256,65 +250,6 @@ with FileLock({str(folder / "lock")!r}):
         pass
 
 
-WRONG_ENDS = (signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGKILL, signal.SIGKILL, signal.SIGKILL)
-server = multiprocessing.get_context("forkserver")  # imports torch once, so that a process starts in no time
-server.set_forkserver_preload(["cifarlib.__main__"])
-
-
-def call(arguments: list, said: Path, settings: dict, size_limit: int | None = None) -> None:
-    """Be a process of its own: run the command line with a smoke budget of 16 epochs, long enough to be stopped."""
-    os.setsid()
-    multiprocessing.set_start_method(None, force=True)  # as in a process of a user's
-    for stream in (1, 2):
-        os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
-    os.environ |= settings
-    torch.set_num_threads(1)
-    BUDGETS["smoke"] = Budget(96, 24, 24, {"scratch": 16, "imagenet": 16}, BUDGETS["smoke"].lr)
-    if size_limit:
-        import resource  # not on Windows
-
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size_limit, size_limit))
-    sys.argv = ["cifarlib", *map(str, arguments)]
-    sys.exit(__main__.main())
-
-
-@pytest.fixture
-def start(mine, tmp_path):
-    """Start the command line as a process, its words in tmp_path/said; wait until it trains, and return it."""
-
-    def started(folder: Path, *arguments: object, size_limit: int | None = None) -> multiprocessing.Process:
-        settings = {"CIFARLIB_DATA": str(mine), "CIFARLIB_RECORDS": "none"}
-        arguments = [*arguments, "--init", "scratch", "--budget", "smoke", "--image-size", 32, "--runs-dir", folder]
-        before = {path: path.stat().st_mtime_ns for path in folder.glob("*/holder.txt")}
-        process = server.Process(target=call, args=(arguments, tmp_path / "said", settings, size_limit))
-        process.start()
-        while process.is_alive():
-            if any(path.stat().st_mtime_ns != before.get(path) for path in folder.glob("*/holder.txt")):
-                break
-            time.sleep(0.005)
-        return process
-
-    return started
-
-
-def stop_and_go_on(start, tmp_path: Path, arguments: tuple, signs: tuple) -> None:
-    """Let the command run once undisturbed, once with a signal at a random moment each life; compare the records."""
-    whole = start(tmp_path / "whole", *arguments)
-    since = time.perf_counter()
-    whole.join()
-    share, random = (time.perf_counter() - since) / (len(signs) + 2), np.random.default_rng(len(signs))
-    for sign in signs:
-        process = start(tmp_path / "stopped", *arguments)
-        time.sleep(random.uniform(0, share))
-        os.killpg(process.pid, sign)
-        process.join()
-        assert process.exitcode == (130 if sign == signal.SIGINT else -sign)
-    last = start(tmp_path / "stopped", *arguments)
-    last.join()
-    assert whole.exitcode == last.exitcode == 0
-    assert_same_records(tmp_path / "whole", tmp_path / "stopped")
-
-
 def assert_same_records(one: Path, other: Path) -> None:
     """Compare all records in two folders, number for number, without their times."""
     pairs = list(zip(sorted(one.glob("*/record.json")), sorted(other.glob("*/record.json")), strict=True))
@@ -323,30 +258,6 @@ def assert_same_records(one: Path, other: Path) -> None:
         assert stopped.history.drop(columns="seconds").equals(whole.history.drop(columns="seconds"))
         assert stopped.test == whole.test
         assert all(np.array_equal(stopped.predictions()[k], v) for k, v in whole.predictions().items())
-
-
-def test_a_run_stopped_six_times_ends_with_the_record_of_one_left_alone(start, tmp_path):
-    stop_and_go_on(start, tmp_path, ("train", "--retrain", "--backbone", "mobilenetv3_small_050"), WRONG_ENDS)
-    said = (tmp_path / "said").read_text(encoding="utf-8")
-    assert re.search("stopped in epoch [0-9]+ of 16; the state after epoch [0-9]+ is kept: ask again to go on", said)
-    assert "Traceback" not in said
-
-
-def test_a_grid_killed_three_times_ends_with_the_same_records(start, tmp_path):
-    arguments = ("grid", "--backbone", "mobilenetv3_small_050", "lcnet_050")
-    stop_and_go_on(start, tmp_path, arguments, 3 * (signal.SIGKILL,))
-    assert "lcnet_050-32px-scratch-smoke" in (tmp_path / "said").read_text(encoding="utf-8")
-
-
-def test_a_full_disk_is_one_line(start, tmp_path):
-    pytest.importorskip("resource", reason="Windows has no file-size limit to set")
-    process = start(tmp_path / "runs", "train", "--backbone", "mobilenetv3_small_050", size_limit=4_000_000)
-    process.join()
-    said = (tmp_path / "said").read_text(encoding="utf-8")
-    assert process.exitcode == 2
-    assert said.splitlines()[-1].endswith("checkpoint.pt: File too large")
-    assert "Traceback" not in said
-    assert not list(tmp_path.glob("runs/*/*.tmp"))
 
 
 def test_dask_workers_give_the_same_records(mine, tmp_path, monkeypatch):
@@ -369,3 +280,23 @@ def test_dask_workers_give_the_same_records(mine, tmp_path, monkeypatch):
 def test_an_unknown_backend_is_named():
     with pytest.raises(ValueError, match="unknown backend 'desk': did you mean 'dask'"):
         run_grid([], backend="desk")
+
+
+def test_a_dask_address_is_asked_for_its_cluster(monkeypatch):
+    dask = pytest.importorskip("dask", reason="an optional extra: pip install 'cifarlib[dask]'")
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:9")
+    settings = {"scheduler-address": "tcp://127.0.0.1:9", "distributed.comm.timeouts.connect": "1s"}
+    with dask.config.set(settings), pytest.raises(OSError, match=r"127\.0\.0\.1:9"):
+        run_grid([SMOKE], backend="dask")
+
+
+def test_a_folder_left_by_a_kill_changes_no_number(mine, tmp_path, monkeypatch):
+    monkeypatch.setenv("CIFARLIB_DATA", str(mine))
+    tuned = Experiment("EfficientNet_lite0", 32, "imagenet", "smoke")
+    left = tmp_path / "left" / running.run_identity(tuned, load_cifar100("train"))
+    left.mkdir(parents=True)
+    (left / ".checkpoint.pt.1.tmp").touch()
+    for folder in ("clean", "left"):
+        run(tuned, runs_dir=tmp_path / folder, num_workers=0, published=False, progress=False)
+    assert not list(left.glob(".*.tmp"))
+    assert_same_records(tmp_path / "clean", tmp_path / "left")

@@ -216,6 +216,39 @@ def test_the_loop_fits_one_screen():
     assert len(inspect.getsource(train_epoch).splitlines()) <= 42
 
 
+def test_nan_is_told_with_the_rate_of_its_step(train):
+    made = trainer(train, recipe=RECIPES["onecycle"], lr=0.1)
+    nn.init.constant_(made.model[0].weight, math.nan)
+    with pytest.raises(FloatingPointError, match=r"not finite from step 1 of 3 on, at lr 0\.004"):
+        list(made)
+
+
+def test_ctrl_c_at_the_end_of_an_epoch_counts_it_or_not(train, monkeypatch):
+    rows = numbers(list(trainer(train)))
+    made = trainer(train)
+    state_dict, calls = made.model.state_dict, []
+
+    def interrupted(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 2:  # the copy of the best weights
+            raise KeyboardInterrupt
+        return state_dict(*arguments, **options)
+
+    monkeypatch.setattr(made.model, "state_dict", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="stopped in epoch 1 of 3"):
+        list(made)
+    assert numbers(made.history) == []
+    assert numbers(list(made)) == rows
+
+
+def test_a_checkpoint_of_a_net_without_a_scaler_serves_one_with(train, tmp_path):
+    path = tmp_path / "c.pt"
+    next(iter(trainer(train, checkpoint=path)))
+    half = trainer(train, checkpoint=path, machine=Machine(torch.device("cpu"), torch.float16))
+    assert len(half.history) == 1
+    assert half.scaler.is_enabled()
+
+
 def test_bfloat16_stays_close_to_float32(train):
     losses = {}
     for dtype in (torch.float32, torch.bfloat16):
