@@ -58,7 +58,8 @@ def plan_cells(asked: argparse.Namespace) -> None:
 
 def benchmark(asked: argparse.Namespace) -> None:
     """Print images/s of the bare training step and of the whole loop, and their ratio."""
-    speeds = images_per_second(asked.backbone, asked.image_size, steps=asked.steps, plain=asked.plain)
+    experiment = Experiment(asked.backbone, asked.image_size, "scratch", "smoke")
+    speeds = images_per_second(experiment, steps=asked.steps, plain=asked.plain)
     names = {"bare": "bare step", "loop": "whole loop", "plain": "plain float32 loop"}
     print(*(f"{name} {speeds[key]:.0f} images/s" for key, name in names.items() if key in speeds), sep="\n")
     if asked.plain:
@@ -104,6 +105,20 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message}; see --help\n")
 
 
+def _ask_for_experiment(parser: argparse.ArgumentParser, many: bool) -> None:
+    names = {"backbone": [*BACKBONES, "any timm name"], "init": INITS, "budget": BUDGETS}
+    for field in fields(Experiment):
+        several = many and field.name in ("backbone", "image_size", "init")
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=field.type,
+            nargs="+" if several else None,
+            required=field.default is MISSING and not several,
+            default=None if field.default is MISSING else field.default,
+            help=", ".join(names.get(field.name, ())),
+        )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m cifarlib", description="Which backbone learns CIFAR-100 best?")
     commands = parser.add_subparsers(required=True, metavar="CMD")
@@ -111,17 +126,8 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, action, *, many: bool | None = None) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=action.__doc__, description=action.__doc__)
         made.set_defaults(action=action)
-        names = {"backbone": [*BACKBONES, "any timm name"], "init": INITS, "budget": BUDGETS}
-        for field in fields(Experiment) if many is not None else ():
-            several = many and field.name in ("backbone", "image_size", "init")
-            made.add_argument(
-                f"--{field.name.replace('_', '-')}",
-                type=field.type,
-                nargs="+" if several else None,
-                required=field.default is MISSING and not several,
-                default=None if field.default is MISSING else field.default,
-                help=", ".join(names.get(field.name, ())),
-            )
+        if many is not None:
+            _ask_for_experiment(made, many)
         return made
 
     made = command("data", data)

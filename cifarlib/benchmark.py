@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -22,15 +23,7 @@ from .training import RECIPES
 
 
 def images_per_second(
-    backbone: str,
-    image_size: int,
-    *,
-    stem: str = "imagenet",
-    recipe: str = "writeup",
-    policy: str = "writeup",
-    steps: int = 20,
-    windows: int = 5,
-    plain: bool = False,
+    experiment: Experiment, *, steps: int = 20, windows: int = 5, plain: bool = False
 ) -> dict[str, float]:
     """Return medians over interleaved windows of `steps` batches of random pictures, in images/s.
 
@@ -39,23 +32,19 @@ def images_per_second(
     """
     if steps < 1:
         raise ValueError(f"got {steps} steps, expected 1 or more")
-    batch_size, shape = RECIPES[recipe].batch_size, {"stem": stem, "image_size": image_size}
+    image_size, batch_size = experiment.image_size, RECIPES[experiment.recipe].batch_size
     random = np.random.default_rng(42)
     images = random.integers(0, 256, (steps * batch_size, 32, 32, 3), dtype=np.uint8)
     pictures = ImageSet(images, random.integers(0, 100, len(images)), ("",) * 100)
-    varied = train_transform(image_size, policy, normalize=False)
+    varied = train_transform(image_size, experiment.policy, normalize=False)
     loader = make_loader(pictures, varied, batch_size=batch_size, shuffle=True)
-    machine = choose_machine(create_model(backbone, **shape))
-    machines = {"fast": machine, "plain": Machine(machine.device, fast=False)}
-    trainers = {
-        name: Trainer(create_model(backbone, **shape), loader, loader, used, epochs=1, lr=1e-4)
-        for name, used in machines.items()
-    }
+    nets = [create_model(experiment.backbone, stem=experiment.stem, image_size=image_size) for _ in range(2)]
+    machine = choose_machine(nets[0])
+    machines = (machine, Machine(machine.device, fast=False))
+    fast, slow = (Trainer(net, loader, loader, used, 1, 1e-4) for net, used in zip(nets, machines, strict=True))
     tensors, labels = next(iter(loader))  # starts the workers too
     ready = [(machine.prepare(tensors), labels.to(machine.device))] * steps
-    ways = {"bare": (trainers["fast"], ready), "loop": (trainers["fast"], loader)}
-    if plain:
-        ways["plain"] = (trainers["plain"], loader)
+    ways = {"bare": (fast, ready), "loop": (fast, loader)} | ({"plain": (slow, loader)} if plain else {})
 
     def measure(way: str) -> float:
         trainer, batches = ways[way]
@@ -78,13 +67,13 @@ def plan(experiments: Iterable[Experiment]) -> pd.DataFrame:
     Each kind of net is measured in a process of its own, so that its memory is its own.
     """
     experiments = list(experiments)
-    kinds = {e: (e.backbone, e.image_size, e.stem, e.recipe, e.policy) for e in experiments}
+    kinds = {e: replace(e, init="scratch", budget="smoke", seed=0) for e in experiments}  # what the speed depends on
     keys = list(dict.fromkeys(kinds.values()))
     pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1)
     with pool, progress_bar(total=len(keys), desc="plan", unit="net") as bar:
         measured = {}
         for key in keys:
-            measured[key] = pool.submit(_speed_and_memory, *key).result()
+            measured[key] = pool.submit(_speed_and_memory, key).result()
             bar.update()
     rows = []
     for experiment in experiments:
@@ -95,9 +84,8 @@ def plan(experiments: Iterable[Experiment]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _speed_and_memory(backbone: str, image_size: int, stem: str, recipe: str, policy: str) -> tuple[float, float]:
-    kind = {"stem": stem, "recipe": recipe, "policy": policy}
-    speed = images_per_second(backbone, image_size, **kind, steps=6, windows=2)["loop"]
+def _speed_and_memory(experiment: Experiment) -> tuple[float, float]:
+    speed = images_per_second(experiment, steps=6, windows=2)["loop"]
     if torch.cuda.is_available():
         return speed, torch.cuda.max_memory_allocated() / 1e9
     if sys.platform == "win32":

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from sklearn.metrics import accuracy_score, confusion_matrix
 from torch import nn
-from torch.utils.data import DataLoader
 
 from .files import unknown
 from .machine import Machine
@@ -22,12 +21,7 @@ TTA_VIEWS = {
 
 
 def predict(
-    model: nn.Module,
-    batches: DataLoader | Iterable,
-    *,
-    machine: Machine,
-    views: Iterable[str] = ("as is",),
-    pieces: int = 1,
+    model: nn.Module, batches: Iterable, *, machine: Machine, views: Iterable[str] = ("as is",), pieces: int = 1
 ) -> np.ndarray:
     """Return class probabilities, float32 (V, N, C): the softmax of the logits for each of V views.
 
