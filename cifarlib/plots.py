@@ -98,7 +98,7 @@ def curves(runs: Mapping[str, Run | None], measure: str, *, title: str = "") -> 
         axis.set(title=called, xlabel="epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if measure == "accuracy":
-            axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            axis.yaxis.set_major_formatter(PercentFormatter(1))  # as many decimals as the ticks need
     axes[0].set_ylabel("cross entropy (nats)" if measure == "loss" else "accuracy")
     key = axes[0].get_legend_handles_labels()
     figure.legend(*key, loc="outside lower center", ncols=3 if len(budgets) > 1 else 5, frameon=False, fontsize=8)
@@ -170,5 +170,5 @@ def literature_line(papers: pd.DataFrame, marks: Mapping[str, float]) -> Figure:
         axis.axhline(top1, color=color, linestyle="--", linewidth=1.2, label=f"{name}: {top1:.1f} %")
     axis.set(xlabel="published", ylabel="CIFAR-100 top-1 (%)")
     axis.margins(x=0.12)
-    axis.legend(fontsize=7.5, loc="center right")
+    figure.legend(fontsize=7.5, loc="outside lower center", ncols=2, frameon=False)
     return figure

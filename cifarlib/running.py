@@ -48,19 +48,16 @@ def run(
     passes over both, published=False over the latter.
     Raises ValueError where the experiment cannot be run.
     """
-    root, name = own_folder(runs_dir), timm_name(experiment.backbone)
+    root = own_folder(runs_dir)
     known = not retrain and any(root.glob(f"{experiment.id}*"))
     shipped = experiment.id if published else ""
     if not retrain and not known and (found := find_record(experiment.id, runs_dir=root, published=shipped)):
         return found
-    # before the pictures are read, so that a run without weights says so at once
-    weights = find_weights(name) if experiment.init == "imagenet" and not known else None
     train, test = data or (load_cifar100("train"), load_cifar100("test"))
     run_id = run_identity(experiment, train)
     if not retrain and (found := find_record(run_id, runs_dir=root, published=shipped)):
         return found
-    if experiment.init == "imagenet":
-        weights = weights or find_weights(name)
+    weights = find_weights(timm_name(experiment.backbone)) if experiment.init == "imagenet" else None
     torch.manual_seed(experiment.seed)  # after find_weights, which may draw random numbers
     shape = {"stem": experiment.stem, "image_size": experiment.image_size}
     model = create_model(experiment.backbone, len(train.classes), pretrained=weights or False, **shape)
