@@ -4,6 +4,7 @@ import time
 
 import pytest
 import torch
+import torchvision
 from safetensors.torch import save_file
 
 from cifarlib import BACKBONES, create_model, model_table
@@ -102,6 +103,18 @@ def test_missing_weights_are_given_up_soon_and_say_what_to_do(monkeypatch, tmp_p
         with pytest.raises(MissingWeights, match=r"looked in CIFARLIB_WEIGHTS .* put .*\.safetensors into a folder"):
             create_model(backbone, pretrained=True)
     assert time.perf_counter() - start < 10
+
+
+def test_resnets_begin_as_torchvisions_do():
+    torch.manual_seed(0)
+    for backbone, theirs in (("ResNet18", torchvision.models.resnet18), ("ResNet50", torchvision.models.resnet50)):
+        ours, theirs = create_model(backbone).state_dict(), theirs(num_classes=100).state_dict()
+        assert ours.keys() == theirs.keys()
+        for name, tensor in theirs.items():
+            if "bn" in name or "downsample.1" in name:
+                assert torch.equal(ours[name], tensor), name
+            elif tensor.numel() > 5_000:
+                assert ours[name].std() == pytest.approx(tensor.std(), rel=0.05), name
 
 
 def test_depthwise_nets_stay_in_float32_on_a_cpu(monkeypatch):
