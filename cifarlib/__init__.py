@@ -7,11 +7,11 @@ from .models import BACKBONES, create_model, model_table
 from .machine import Machine, choose_machine
 from .training import RECIPES, evaluate, train_epoch
 from .trainer import Trainer
-from .evaluation import accuracy, most_confused, predict, superclass_confusion, top5, tta
+from .evaluation import accuracy, calibration_error, most_confused, predict, superclass_confusion, top5, tta
 from .statistics import mcnemar, wilson_interval
 from .experiments import BUDGETS, COMPARED, Budget, Experiment, grid
 from .records import Run, load_runs
-from .results import comparison, largest_run, literature, published_table, summary
+from .results import comparison, largest_run, literature, measured_speeds, published_table, summary
 from .running import collect_runs, run
 
 __version__ = "0.1.0"

@@ -103,6 +103,19 @@ def score(
     return results, {**predictions, "probabilities": probabilities}
 
 
+def calibration_error(correct: np.ndarray, confidence: np.ndarray, *, bins: int = 15) -> float:
+    """Return the expected calibration error, a fraction (Naeini et al. 2015; Guo et al. 2017).
+
+    correct: bool (N,), right or not; confidence: the probability (N,) of the predicted class. Of `bins` equal
+    parts of 0-1, the distance between the share that is right and the mean confidence, weighted by pictures.
+    """
+    correct, confidence = np.asarray(correct, float), np.asarray(confidence, float)
+    if correct.shape != confidence.shape or not len(correct):
+        raise ValueError(f"got {correct.shape} and {confidence.shape}, expected the same pictures twice, one or more")
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    return float(np.abs(np.bincount(place, correct - confidence)).sum() / len(correct))
+
+
 def superclass_confusion(labels: np.ndarray, predicted: np.ndarray, coarse_of: np.ndarray) -> np.ndarray:
     """Return counts (20, 20), true superclass by row; coarse_of maps class to superclass, int (C,)."""
     return confusion_matrix(coarse_of[labels], coarse_of[predicted], labels=np.arange(coarse_of.max() + 1))

@@ -167,7 +167,7 @@ def literature_line(papers: pd.DataFrame, marks: Mapping[str, float]) -> Figure:
         axis.annotate(paper.method, place, offset, textcoords="offset points", fontsize=6.5)
     for number, (name, top1) in enumerate(marks.items()):
         color = ("#c0392b", "#555555", "#e69f00")[number % 3]
-        axis.axhline(top1, color=color, linestyle="--", linewidth=1.2, label=f"{name}: {top1:.1f} %")
+        axis.axhline(top1, color=color, linestyle="--", linewidth=1.2, label=f"{name}: {top1:.2f} %")
     axis.set(xlabel="published", ylabel="CIFAR-100 top-1 (%)")
     axis.margins(x=0.12)
     figure.legend(fontsize=7.5, loc="outside lower center", ncols=2, frameon=False)

@@ -27,6 +27,11 @@ def literature() -> pd.DataFrame:
     return pd.read_csv(PACKAGE / "tables" / "literature.csv", keep_default_na=False, parse_dates=["published"])
 
 
+def measured_speeds() -> pd.DataFrame:
+    """Return training speeds, `benchmark`'s whole loop: backbone, image_size, stem, images_per_second, device."""
+    return pd.read_csv(PACKAGE / "tables" / "speed.csv")
+
+
 def largest_run(backbone: str, image_size: int, init: str, *, budgets: Iterable[str] = COMPARED) -> Run | None:
     """Return the recorded run of the largest of `budgets` for one cell of the comparison, or None."""
     cells = (Experiment(backbone, image_size, init, budget) for budget in budgets)

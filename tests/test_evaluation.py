@@ -12,6 +12,7 @@ from torch import nn
 
 from cifarlib import (
     accuracy,
+    calibration_error,
     eval_transform,
     make_loader,
     mcnemar,
@@ -99,6 +100,24 @@ def test_confusions_by_hand():
     np.testing.assert_array_equal(superclass_confusion(labels, predicted, coarse_of), [[4, 0], [0, 3]])
 
 
+def test_calibration_by_hand():
+    # two bins of 15 are filled: 0.95 four times, two of them right, and 0.30 once, wrong
+    assert calibration_error([1, 1, 0, 0, 0], [0.95, 0.95, 0.95, 0.95, 0.3]) == pytest.approx((4 * 0.45 + 0.3) / 5)
+    assert calibration_error([True, True], [1.0, 1.0]) == 0
+    assert calibration_error([False], [1.0]) == 1
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=60), st.integers(1, 20))
+def test_calibration_by_a_plain_loop(pairs, bins):
+    total = 0.0
+    for k in range(bins):
+        inside = [(c, p) for c, p in pairs if (k <= p * bins < k + 1) or (k == bins - 1 and p == 1)]
+        if inside:
+            right, sure = (sum(column) / len(inside) for column in zip(*inside, strict=True))
+            total += abs(right - sure) * len(inside) / len(pairs)
+    assert calibration_error(*zip(*pairs, strict=True), bins=bins) == pytest.approx(total, abs=1e-9)
+
+
 @given(total=st.integers(1, 10_000), share=st.floats(0, 1))
 def test_wilson_by_its_formula(total, share):
     correct = round(share * total)
@@ -120,5 +139,7 @@ def test_mcnemar_by_counting(pairs):
 def test_what_cannot_be_measured_is_refused():
     with pytest.raises(ValueError, match="5 correct of 4"):
         wilson_interval(5, 4)
+    with pytest.raises(ValueError, match="the same pictures twice"):
+        calibration_error([True], [0.5, 0.5])
     with pytest.raises(ValueError, match="the same pictures twice"):
         mcnemar(np.array([True]), np.array([True, False]))

@@ -5,6 +5,8 @@ import tomllib
 from pathlib import Path
 
 import cifarlib
+from cifarlib import BACKBONES, measured_speeds
+from cifarlib.experiments import IMAGE_SIZES
 
 PACKAGE = Path(cifarlib.__file__).parent
 ORDER = """files cifar100 network progress sources standin data augment weights models machine checkpoints training
@@ -49,3 +51,10 @@ def test_public_names_say_what_they_are():
 def test_the_version_is_said_once_and_the_same():
     project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["version"] == cifarlib.__version__
+
+
+def test_the_measured_speeds_cover_the_comparison():
+    speeds = measured_speeds().set_index(["backbone", "image_size", "stem"])
+    assert {(b, s, "imagenet") for b in BACKBONES for s in IMAGE_SIZES} | {("ResNet18", 32, "cifar")} == {*speeds.index}
+    assert (speeds.images_per_second > 0).all()
+    assert speeds.device.nunique() == 1
