@@ -33,6 +33,8 @@ BUDGETS = {
     "writeup_1e-3": Budget(None, None, None, {"scratch": 50, "imagenet": 10}, {"scratch": 1e-3, "imagenet": 1e-3}),
     "three_1e-3": Budget(10_000, 2_000, None, {"scratch": 3, "imagenet": 3}, {"scratch": 1e-3, "imagenet": 1e-3}),
     "three_1e-4": Budget(10_000, 2_000, None, {"scratch": 3, "imagenet": 3}, {"scratch": 1e-4, "imagenet": 1e-4}),
+    # what notebook 06 gives a net that is made for small pictures
+    "twelve": Budget(None, None, None, {"scratch": 12, "imagenet": 12}, {"scratch": 1e-3, "imagenet": 1e-3}),
 }
 COMPARED = ("writeup", "quick", "smoke")  # the budgets of the comparison, the largest first
 
