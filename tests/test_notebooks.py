@@ -21,8 +21,8 @@ def cells(path: Path, kind: str = "code") -> list[dict]:
 
 
 def test_the_series_is_complete():
-    names = "data_exploration data_augmentation training_from_scratch transfer_learning test_comparison"
-    assert [path.stem for path in NOTEBOOKS][:5] == [f"{n:02d}_{name}" for n, name in enumerate(names.split(), 1)]
+    names = "data_exploration data_augmentation training_from_scratch transfer_learning test_comparison small_images"
+    assert [path.stem for path in NOTEBOOKS] == [f"{n:02d}_{name}" for n, name in enumerate(names.split(), 1)]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -91,7 +91,7 @@ def wrong_numbers(text: str) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS[2:4], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*NOTEBOOKS[2:4], *NOTEBOOKS[5:]], ids=lambda path: path.stem)
 def test_numbers_in_the_prose_are_those_of_the_records(path):
     text = "\n".join(cell["source"] for cell in cells(path, "markdown"))
     assert text.count("<!--") == len(MARKED.findall(text)) >= 4
@@ -137,3 +137,8 @@ def test_the_readme_table_is_that_of_the_records():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for backbone in BACKBONES:
         assert readme_row(backbone) in text
+    small = read_record(PUBLISHED / "ResNet18-32px-scratch-twelve-recipe_onecycle-policy_natural-stem_cifar.json")
+    best = published_table().accuracy_scratch.max()
+    for said in (f"測試 {100 * small.test['accuracy']:.1f} %", f"reaches {100 * small.test['accuracy']:.1f} % on test"):
+        assert said in text
+    assert text.count(f"{100 * best:.1f} %") == 2
