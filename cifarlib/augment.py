@@ -1,5 +1,6 @@
 """The write-up's augmentation, a natural one beside it, and loaders that repeat themselves exactly."""
 
+import contextlib
 import os
 import random
 import signal
@@ -153,7 +154,8 @@ def _step_aside(worker: int) -> None:
     # the step does not need them all. Ctrl-C is for the main process, which ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
-    if hasattr(os, "SCHED_IDLE"):  # Linux: whoever else wakes up comes first, at once
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    elif hasattr(os, "nice"):
+    if hasattr(os, "nice"):
         os.nice(19)
+    if hasattr(os, "SCHED_IDLE"):  # Linux: whoever else wakes up comes first, at once
+        with contextlib.suppress(OSError):  # some sandboxes do not allow it
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

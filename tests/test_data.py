@@ -385,7 +385,7 @@ def test_the_stand_in_is_worth_learning_from():
     varied, fixed = train_transform(32, normalize=False), eval_transform(32, normalize=False)
     loaders = make_loader(train[:10_000], varied, shuffle=True), make_loader(test, fixed, num_workers=0)
     trainer = Trainer(model, *loaders, choose_machine(model), epochs=3, lr=1e-3)
-    assert any(row["valid_accuracy"] > 0.35 for row in trainer)  # stops at the epoch that gets there
+    assert any(row["valid_accuracy"] > 0.6 for row in trainer)  # stops at the epoch that gets there
     predicted = predict(model, loaders[1], machine=trainer.machine)[0].argmax(1)
     coarse_of = np.array([test.coarse_labels[test.labels == label][0] for label in range(100)])
     wrong = predicted != test.labels
