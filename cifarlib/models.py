@@ -52,9 +52,9 @@ def create_model(
     if stem not in STEMS:
         raise unknown("stem", stem, STEMS)
     fixed = image_size is not None and getattr(timm.get_pretrained_cfg(name), "fixed_input_size", False)
-    options = {"img_size": image_size} if fixed else {}
-    if timm.models.is_model_in_modules(name.split(".")[0], ["resnet"]):
-        options["zero_init_last"] = False  # as torchvision's, the write-up's; timm's branches would begin at nought
+    resnet = timm.models.is_model_in_modules(name.split(".")[0], ["resnet"])
+    # ResNets begin as torchvision's, the write-up's, do; timm's residual branches would begin at nought
+    options = ({"img_size": image_size} if fixed else {}) | ({"zero_init_last": False} if resnet else {})
     weights = read_weights(pretrained, name) if isinstance(pretrained, str | Path) else pretrained
     weights = find_weights(name) if weights is True else weights
     what = f"the weights ({weights.origin})" if weights else f"{image_size} px pictures"
