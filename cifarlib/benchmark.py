@@ -21,6 +21,8 @@ from .progress import progress_bar
 from .trainer import Trainer
 from .training import RECIPES
 
+PLAN_SECONDS = 3  # for each way of measuring; a step that takes longer is measured once
+
 
 def images_per_second(
     experiment: Experiment, *, steps: int = 20, windows: int = 5, plain: bool = False
@@ -38,13 +40,13 @@ def images_per_second(
     pictures = ImageSet(images, random.integers(0, 100, len(images)), ("",) * 100)
     varied = train_transform(image_size, experiment.policy, normalize=False)
     loader = make_loader(pictures, varied, batch_size=batch_size, shuffle=True)
-    nets = [create_model(experiment.backbone, stem=experiment.stem, image_size=image_size) for _ in range(2)]
+    nets = [create_model(experiment.backbone, stem=experiment.stem, image_size=image_size) for _ in range(1 + plain)]
     machine = choose_machine(nets[0])
     machines = (machine, Machine(machine.device, fast=False))
-    fast, slow = (Trainer(net, loader, loader, used, 1, 1e-4) for net, used in zip(nets, machines, strict=True))
+    fast, *slow = (Trainer(net, loader, loader, used, 1, 1e-4) for net, used in zip(nets, machines, strict=False))
     tensors, labels = next(iter(loader))  # starts the workers too
     ready = [(machine.prepare(tensors), labels.to(machine.device))] * steps
-    ways = {"bare": (fast, ready), "loop": (fast, loader)} | ({"plain": (slow, loader)} if plain else {})
+    ways = {"bare": (fast, ready), "loop": (fast, loader)} | ({"plain": (slow[0], loader)} if plain else {})
 
     def measure(way: str) -> float:
         trainer, batches = ways[way]
@@ -52,7 +54,7 @@ def images_per_second(
         trainer.train_epoch(batches)  # returns numbers, so a GPU has finished
         return len(images) / (time.perf_counter() - start)
 
-    for trainer, _ in ways.values():
+    for trainer in (fast, *slow):
         trainer.train_epoch(ready[:3])
     speeds = pd.DataFrame([{way: measure(way) for way in ways} for _ in range(windows)])
     speeds["ratio"] = speeds.loop / speeds.bare
@@ -70,22 +72,21 @@ def plan(experiments: Iterable[Experiment]) -> pd.DataFrame:
     kinds = {e: replace(e, init="scratch", budget="smoke", seed=0) for e in experiments}  # what the speed depends on
     keys = list(dict.fromkeys(kinds.values()))
     pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1)
-    with pool, progress_bar(total=len(keys), desc="plan", unit="net") as bar:
-        measured = {}
-        for key in keys:
-            measured[key] = pool.submit(_speed_and_memory, key).result()
-            bar.update()
+    with pool:
+        found = pool.map(_speed_and_memory, keys)
+        measured = dict(zip(keys, progress_bar(iterable=found, total=len(keys), desc="plan", unit="net"), strict=True))
     rows = []
     for experiment in experiments:
         speed, memory = measured[kinds[experiment]]
-        seconds = experiment.pictures / speed
-        numbers = {"images/s": round(speed), "minutes": round(seconds / 60, 1), "GB": round(memory, 1)}
-        rows.append({"run": experiment.id, **numbers})
-    return pd.DataFrame(rows)
+        minutes = experiment.pictures / speed / 60
+        rows.append((experiment.id, round(speed), round(minutes, 1), round(memory, 1)))
+    return pd.DataFrame(rows, columns=["run", "images/s", "minutes", "GB"])
 
 
 def _speed_and_memory(experiment: Experiment) -> tuple[float, float]:
-    speed = images_per_second(experiment, steps=6, windows=2)["loop"]
+    speed = images_per_second(experiment, steps=1, windows=1)["loop"]
+    if (steps := int(PLAN_SECONDS * speed / RECIPES[experiment.recipe].batch_size)) > 1:  # else one step has said it
+        speed = images_per_second(experiment, steps=min(steps, 20), windows=1)["loop"]
     if torch.cuda.is_available():
         return speed, torch.cuda.max_memory_allocated() / 1e9
     if sys.platform == "win32":

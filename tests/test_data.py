@@ -381,10 +381,10 @@ def test_a_black_hole_is_given_up_in_time(tmp_path, monkeypatch):
 def test_the_stand_in_is_worth_learning_from():
     torch.manual_seed(0)
     train, test = load_cifar100("train", source="stand-in"), load_cifar100("test", source="stand-in")[:1000]
-    model = create_model("ResNet18", image_size=32)
+    model = create_model("test_resnet", image_size=32)  # timm's smallest: 0.4 million parameters
     varied, fixed = train_transform(32, normalize=False), eval_transform(32, normalize=False)
     loaders = make_loader(train[:10_000], varied, shuffle=True), make_loader(test, fixed, num_workers=0)
-    trainer = Trainer(model, *loaders, choose_machine(model), epochs=3, lr=1e-3)
+    trainer = Trainer(model, *loaders, choose_machine(model), epochs=3, lr=3e-3)
     assert any(row["valid_accuracy"] > 0.6 for row in trainer)  # stops at the epoch that gets there
     predicted = predict(model, loaders[1], machine=trainer.machine)[0].argmax(1)
     coarse_of = np.array([test.coarse_labels[test.labels == label][0] for label in range(100)])
