@@ -123,23 +123,23 @@ def results_figure(cells: pd.DataFrame, *, title: str = "") -> Figure:
 
     cells: kind, image_size, backbone, ours, published (fractions or NaN), budget (its first letter shown if several).
     """
-    kinds = list(dict.fromkeys(cells.kind))
+    kinds, budgets = cells.kind.unique(), cells[cells.ours.notna()].budget.unique()
     figure, axes = plt.subplots(1, len(kinds), figsize=(WIDTH, 4), sharey=True, layout="constrained", squeeze=False)
-    several = cells[cells.ours.notna()].budget.nunique() > 1
     for axis, kind in zip(axes[0], kinds, strict=True):
         for number, backbone in enumerate(BACKBONES):
             rows = cells[(cells.kind == kind) & (cells.backbone == backbone)]
             rows = rows.assign(x=rows.image_size.map(IMAGE_SIZES.index) + 0.13 * (number - 2))
             axis.plot(rows.x, rows.published, **look(backbone), linestyle="", fillstyle="none", alpha=0.9)
             axis.plot(rows.x, rows.ours, **look(backbone), linestyle="", label=backbone)
-            for row in rows.dropna(subset="ours").itertuples() if several else ():
-                axis.annotate(row.budget[0], (row.x, row.ours), (3, -8), textcoords="offset points", fontsize=6)
+            for row in rows.dropna(subset="ours").itertuples() if len(budgets) > 1 else ():
+                axis.annotate(row.budget[0], (row.x, row.ours), (4, 2), textcoords="offset points", fontsize=6)
         axis.set(title=kind, xlabel="image size (px)", xticks=range(len(IMAGE_SIZES)), xticklabels=IMAGE_SIZES)
         axis.grid(axis="x", visible=False)
         axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes[0, 0].set_ylabel("test accuracy")
-    key, meaning = axes[0, 0].get_legend_handles_labels(), "filled: ours · hollow: published"
-    figure.legend(*key, title=meaning, loc="outside lower center", ncols=5, frameon=False)
+    letters = ", ".join(f"{name[0]}: {name}" for name in budgets) or "open"
+    key = {"title": f"filled: ours ({letters}) · hollow: published", "loc": "outside lower center", "ncols": 5}
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), frameon=False, **key)
     figure.suptitle(title, fontsize=10)
     return figure
 
