@@ -71,8 +71,7 @@ def plan(experiments: Iterable[Experiment]) -> pd.DataFrame:
     experiments = list(experiments)
     kinds = {e: replace(e, init="scratch", budget="smoke", seed=0) for e in experiments}  # what the speed depends on
     keys = list(dict.fromkeys(kinds.values()))
-    pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1)
-    with pool:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
         found = pool.map(_speed_and_memory, keys)
         measured = dict(zip(keys, progress_bar(iterable=found, total=len(keys), desc="plan", unit="net"), strict=True))
     rows = []

@@ -122,12 +122,10 @@ def superclass_confusion(labels: np.ndarray, predicted: np.ndarray, coarse_of: n
 
 
 def most_confused(labels: np.ndarray, predicted: np.ndarray, n: int = 10) -> list[tuple[int, int, int]]:
-    """Return the n unordered pairs of classes most often mistaken for each other, as (a, b, count)."""
+    """Return the pairs of classes most often mistaken for each other, at most n unordered (a, b, count)."""
     counts = confusion_matrix(labels, predicted)
     present = np.union1d(labels, predicted)
     both = np.triu(counts + counts.T, k=1)
     best = np.argsort(-both, axis=None, kind="stable")[:n]
-    return [
-        (int(present[a]), int(present[b]), int(both[a, b]))
-        for a, b in zip(*np.unravel_index(best, both.shape), strict=True)
-    ]
+    pairs = zip(*np.unravel_index(best, both.shape), strict=True)
+    return [(int(present[a]), int(present[b]), int(both[a, b])) for a, b in pairs if both[a, b]]

@@ -71,8 +71,8 @@ def run_grid(
 def _cost(experiment: Experiment) -> float:
     try:
         table = model_table([experiment.backbone], [experiment.image_size], stem=experiment.stem)
-    except ValueError:
-        return 0.0  # it will fail at once
+    except Exception:  # it will fail at once, or cannot be counted
+        return 0.0
     return experiment.pictures * float(table.multiply_adds_m[0])
 
 

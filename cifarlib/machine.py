@@ -2,7 +2,7 @@
 
 import os
 import platform
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 
 import torch
@@ -73,9 +73,6 @@ def describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     name = platform.processor() or platform.machine()
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            name = next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
+    with suppress(OSError, StopIteration), open("/proc/cpuinfo", encoding="utf-8") as file:
+        name = next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
     return f"{device.type}: {name}, {torch.get_num_threads()} of {os.cpu_count()} threads"

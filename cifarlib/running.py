@@ -16,7 +16,7 @@ from .augment import IMAGENET_MEAN, IMAGENET_STD, eval_transform, make_loader, t
 from .data import ImageSet, load_cifar100, split_folds
 from .evaluation import score
 from .experiments import BUDGETS, Experiment
-from .files import atomic_path, ensure_folder
+from .files import atomic_path, ensure_folder, user_folder
 from .machine import Machine, choose_machine, describe_device
 from .models import BACKBONES, create_model, timm_name
 from .progress import progress_bar
@@ -49,8 +49,9 @@ def run(
     Raises ValueError where the experiment cannot be run.
     """
     root = own_folder(runs_dir)
-    known = not retrain and any(root.glob(f"{experiment.id}*"))
-    shipped = experiment.id if published else ""
+    mine = data is not None or (user_folder("CIFARLIB_DATA", "data") / "train").is_dir()
+    known = mine or any(root.glob(f"{experiment.id}*"))
+    shipped = "" if not published else None if mine else experiment.id  # None: only if these are CIFAR-100
     if not retrain and not known and (found := find_record(experiment.id, runs_dir=root, published=shipped)):
         return found
     train, test = data or (load_cifar100("train"), load_cifar100("test"))

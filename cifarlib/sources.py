@@ -1,5 +1,6 @@
 """The places CIFAR-100, or pictures of one's own, can come from."""
 
+import contextlib
 import functools
 import io
 import pickle
@@ -58,7 +59,9 @@ def official_folder(root: Path) -> Path | None:
         raise ValueError(f"{archive} is damaged: got MD5 {digest}, expected {cifar100.ARCHIVE_MD5}")
     with tempfile.TemporaryDirectory(dir=root) as temporary, tarfile.open(archive) as tar:
         tar.extractall(temporary, filter="data")
-        return (Path(temporary) / OFFICIAL_FOLDER).rename(folder)
+        with contextlib.suppress(OSError):  # another process was first: its files are checked when they are read
+            (Path(temporary) / OFFICIAL_FOLDER).rename(folder)
+    return folder
 
 
 def read_official(folder: Path, split: str) -> Pictures:
@@ -156,4 +159,8 @@ def read_picture(file: str | Path | BinaryIO, side: int = 32) -> np.ndarray:
 
 
 def _visible(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.iterdir()) if path.name[0] != "." and path.name.lower() not in NOT_PICTURES]
+    return [
+        path
+        for path in sorted(folder.iterdir(), key=lambda path: path.name)
+        if path.name[0] != "." and path.name.lower() not in NOT_PICTURES
+    ]

@@ -75,6 +75,7 @@ class Trainer:
                 return self._try_epoch(epoch)
             except RuntimeError as error:  # torch.OutOfMemoryError, or what Apple's GPUs and drivers raise instead
                 if "out of memory" not in str(error):
+                    self._restore(packed)
                     raise
                 short = f"epoch {epoch}: {str(error).splitlines()[0]}, two pictures at a time; {kept}"
                 problem = torch.OutOfMemoryError(short) if 4 * self.pieces > self.recipe.batch_size else None
@@ -110,6 +111,8 @@ class Trainer:
 
     def _restore(self, packed: bytes | memoryview) -> None:
         state = unpack_state(packed, owner=self.owner, name=str(self.checkpoint or ""))
+        fresh = torch.amp.GradScaler(self.machine.device.type, enabled=self.scaler.is_enabled())
+        self.scaler = self._parts["scaler"] = fresh  # the old one may have stopped half-way through a step
         for name, part in self._parts.items():
             if state[name]:  # a scaler at rest has no state
                 part.load_state_dict(state[name])

@@ -150,6 +150,32 @@ def test_predictions_of_another_run_are_caught(finished, tmp_path):
     assert "its accuracy is not that of its predictions" in wrong
 
 
+def test_damaged_predictions_are_said_so(finished, tmp_path):
+    path = copy_as_true(finished, tmp_path)
+    predictions = path.with_name("predictions.npz")
+    whole = predictions.read_bytes()
+    for place in range(
+        0, len(whole), len(whole) // 40
+    ):  # some of these bytes matter to zip, some to zlib, some to numpy
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        predictions.write_bytes(damaged)
+        assert check_record(path), place
+    predictions.write_bytes(b"")
+    assert check_record(path)
+
+
+def test_ones_own_pictures_do_not_get_a_published_record(finished, own, mine, train, test, monkeypatch):
+    copy_as_true(finished, own)
+    publish(own)
+    monkeypatch.setenv("CIFARLIB_RUNS", str(own / "none"))
+    assert run(SMOKE).published
+    mine_too = run(SMOKE, data=(train, test), progress=False)
+    assert not mine_too.published
+    monkeypatch.setenv("CIFARLIB_DATA", str(mine))
+    assert run(SMOKE, progress=False).provenance["data"]["name"] == "not CIFAR-100: folder"
+
+
 def test_publishing_checks_first_and_published_runs_are_found(finished, own):
     with pytest.raises(ValueError, match="it was not trained on CIFAR-100"):
         publish(finished.path.parent)

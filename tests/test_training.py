@@ -156,6 +156,24 @@ def test_ctrl_c_within_an_epoch_leaves_the_state_before_it(train, tmp_path):
     assert all(torch.equal(made.best_state[name], tensor) for name, tensor in whole.best_state.items())
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a hook of mine")])
+def test_a_step_stopped_half_way_does_not_spoil_the_scaler(train, monkeypatch, error):
+    half = Machine(torch.device("cpu"), torch.float16)
+    rows, clip, calls = numbers(list(trainer(train, machine=half))), nn.utils.clip_grad_norm_, []
+
+    def stopped(*arguments):
+        calls.append(1)
+        if len(calls) == 2:  # between the scaler's unscale_ and its step
+            raise error
+        return clip(*arguments)
+
+    made = trainer(train, machine=half)
+    monkeypatch.setattr(nn.utils, "clip_grad_norm_", stopped)
+    with pytest.raises(type(error)):
+        list(made)
+    assert numbers(list(made)) == rows
+
+
 class Greedy(nn.Module):
     """A net whose memory holds `most` pictures at a time, as a small GPU's does."""
 
