@@ -15,7 +15,7 @@ from .data import SPLITS, load_cifar100
 from .experiments import BUDGETS, INITS, Experiment, grid
 from .gridrun import run_grid
 from .models import BACKBONES
-from .records import Run, check_record, load_runs, publish
+from .records import Run, check_record, load_runs, publish, record_paths
 from .running import run
 
 
@@ -69,11 +69,11 @@ def benchmark(asked: argparse.Namespace) -> None:
 
 def results(asked: argparse.Namespace) -> int:
     """Print recorded runs, as a table or JSON, or re-check them; exit code 1 if a record fails its check."""
-    runs = load_runs(runs_dir=asked.runs_dir, any_data=True)
     if asked.check:
-        wrong = {run.id: check_record(run.path) for run in runs}
+        wrong = {name: check_record(path) for name, path in record_paths(asked.runs_dir).items()}
         print("\n".join(f"{name}: {'; '.join(lines) or 'good'}" for name, lines in wrong.items()) or "no runs")
         return int(any(wrong.values()))
+    runs = load_runs(runs_dir=asked.runs_dir, any_data=True)
     shown = [{"experiment": asdict(run.experiment), "test": run.test, "provenance": run.provenance} for run in runs]
     print(json.dumps(shown, ensure_ascii=False) if asked.json else _table(runs))
     return 0
@@ -109,14 +109,9 @@ def _ask_for_experiment(parser: argparse.ArgumentParser, many: bool) -> None:
     names = {"backbone": [*BACKBONES, "any timm name"], "init": INITS, "budget": BUDGETS}
     for field in fields(Experiment):
         several = many and field.name in ("backbone", "image_size", "init")
-        parser.add_argument(
-            f"--{field.name.replace('_', '-')}",
-            type=field.type,
-            nargs="+" if several else None,
-            required=field.default is MISSING and not several,
-            default=None if field.default is MISSING else field.default,
-            help=", ".join(names.get(field.name, ())),
-        )
+        flag, needed = f"--{field.name.replace('_', '-')}", field.default is MISSING
+        options = {"type": field.type, "nargs": "+" if several else None, "help": ", ".join(names.get(field.name, ()))}
+        parser.add_argument(flag, required=needed and not several, default=None if needed else field.default, **options)
 
 
 def _parser() -> argparse.ArgumentParser:

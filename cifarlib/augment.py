@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import signal
+import threading
 from collections.abc import Iterator
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else the import asks a registry and warns offline
@@ -26,7 +27,7 @@ def policy_steps(image_size: int, policy: str = "writeup") -> dict[str, A.BasicT
     """Return a policy's random steps by name, in order, for square pictures of `image_size` pixels.
 
     "writeup": the published one. "natural": what suits photographs: pad by an eighth and crop, horizontal
-    flip, mild colour, one hole a quarter as wide as the picture. "none": no step at all.
+    flip, mild colour, one hole a quarter as wide as the picture. "none": no step at all. ValueError for another.
     """
     mirror, shift = cv2.BORDER_REFLECT_101, (-0.0625, 0.0625)
     if policy == "writeup":
@@ -68,7 +69,7 @@ def train_transform(
     """Return the random training pipeline: uint8 (H, W, 3) in, tensor (3, image_size, image_size) out.
 
     The tensor is float32, normalised with `mean` and `std`, or with normalize=False uint8, for those who
-    normalise whole batches on the device. Steps: see policy_steps.
+    normalise whole batches on the device. Steps: see policy_steps. ValueError for a size below one pixel.
     """
     if not isinstance(image_size, int) or image_size < 1:
         raise ValueError(f"got image size {image_size!r}, expected a whole number of pixels, 1 or more")
@@ -122,6 +123,22 @@ class EpochBatches:
             yield [(self.epoch, int(position)) for position in order[start : start + self.batch_size]]
 
 
+class CalmLoader(DataLoader):
+    """A DataLoader that lets a Ctrl-C wait while its workers start: Python drops one that comes within a fork."""
+
+    def __iter__(self) -> Iterator:
+        if threading.current_thread() is not threading.main_thread():  # signals come to the main one only
+            return super().__iter__()
+        came = []
+        before = signal.signal(signal.SIGINT, lambda *_: came.append(True))
+        try:
+            return super().__iter__()
+        finally:
+            signal.signal(signal.SIGINT, before)
+            if came:
+                signal.raise_signal(signal.SIGINT)
+
+
 def make_loader(
     images: ImageSet,
     transform: A.Compose,
@@ -138,7 +155,7 @@ def make_loader(
     """
     if num_workers is None:
         num_workers = 0 if os.name == "nt" else min(4, os.cpu_count() or 1)
-    return DataLoader(
+    return CalmLoader(
         AugmentedImages(images, transform, seed=seed),
         batch_sampler=EpochBatches(len(images), batch_size, shuffle=shuffle, seed=seed),
         num_workers=num_workers,

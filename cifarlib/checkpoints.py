@@ -26,8 +26,7 @@ def unpack_state(packed: bytes | memoryview, *, owner: str, name: str = "") -> d
         state = torch.load(io.BytesIO(packed), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen kinds for a damaged file
         raise ValueError(f"checkpoint {name} is damaged ({type(error).__name__}); {ADVICE}") from None
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
-        got = state.get("format") if isinstance(state, dict) else type(state).__name__
+    if (got := state.get("format") if isinstance(state, dict) else type(state).__name__) != FORMAT:
         raise ValueError(f"checkpoint {name} has format {got}, expected {FORMAT}; {ADVICE}")
     if state["owner"] != owner:
         raise ValueError(f"checkpoint {name} is of run {state['owner']}, expected {owner}; {ADVICE}")

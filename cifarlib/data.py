@@ -77,7 +77,7 @@ def load_cifar100(split: str, root: str | Path | None = None, source: str = "aut
     for kind, got, known in (("split", split, SPLITS), ("source", source, SOURCES)):
         if got not in known:
             raise unknown(kind, got, known)
-    root = user_folder("CIFARLIB_DATA", "data") if root is None else Path(root).expanduser()
+    root = _data_folder(root)
     if root.exists() and not root.is_dir():
         raise ValueError(f"{root} is a file: expected a folder with CIFAR-100 or one's own pictures")
     pictures, source, reason = _read(split, root, source, side)
@@ -88,10 +88,19 @@ def load_cifar100(split: str, root: str | Path | None = None, source: str = "aut
     return replace(loaded, is_cifar100=is_cifar100)
 
 
+def holds_own_pictures(root: str | Path | None = None) -> bool:
+    """Say whether the data folder (see load_cifar100) holds pictures of one's own: a folder train/ or test/."""
+    return any((_data_folder(root) / name).is_dir() for name in SPLITS)
+
+
+def _data_folder(root: str | Path | None) -> Path:
+    return user_folder("CIFARLIB_DATA", "data") if root is None else Path(root).expanduser()
+
+
 def _read(split: str, root: Path, source: str, side: int) -> tuple[sources.Pictures, str, str]:
     if source == "stand-in":
         return standin.generate(split), source, "generated, as asked"
-    if source == "folder" or (source == "auto" and any((root / name).is_dir() for name in SPLITS)):
+    if source == "folder" or (source == "auto" and holds_own_pictures(root)):
         return sources.read_folder(root, split, side=side), "folder", "a folder of pictures"
     if source != "hub" and (folder := sources.official_folder(root)):
         return sources.read_official(folder, split), "official", "the official files, MD5 verified"
@@ -121,7 +130,10 @@ def canonical_order(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def split_folds(train: ImageSet, fold: int = 0, n_folds: int = 5, seed: int = 42) -> tuple[ImageSet, ImageSet]:
-    """Split the training set into (train, valid), stratified; `fold` validates, as fold 0 of 5 in the write-up."""
+    """Split the training set into (train, valid), stratified; `fold` validates, as fold 0 of 5 in the write-up.
+
+    Raises ValueError for a fold that is not one of `n_folds`, or a class of fewer pictures than folds.
+    """
     if not 0 <= fold < n_folds:
         raise ValueError(f"got fold {fold}, expected 0 to {n_folds - 1}")
     if (smallest := np.bincount(train.labels, minlength=len(train.classes)).min()) < n_folds:

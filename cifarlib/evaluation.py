@@ -29,9 +29,8 @@ def predict(
     model, where the memory is short. Raises ValueError for an unknown view.
     """
     views = list(views)
-    for view in views:
-        if view not in VIEWS:
-            raise unknown("view", view, VIEWS)
+    if strange := [view for view in views if view not in VIEWS]:
+        raise unknown("view", strange[0], VIEWS)
     model.eval()
     rows = []
     with torch.inference_mode():

@@ -69,11 +69,10 @@ def run_grid(
 
 
 def _cost(experiment: Experiment) -> float:
-    try:
+    with contextlib.suppress(Exception):  # such a run fails at once, or its work cannot be counted
         table = model_table([experiment.backbone], [experiment.image_size], stem=experiment.stem)
-    except Exception:  # it will fail at once, or cannot be counted
-        return 0.0
-    return experiment.pictures * float(table.multiply_adds_m[0])
+        return experiment.pictures * float(table.multiply_adds_m[0])
+    return 0.0
 
 
 @contextlib.contextmanager
@@ -99,14 +98,13 @@ def _cluster(backend: str, jobs: int) -> Iterator[type[Exception]]:
 def _run_one(
     experiment: Experiment, runs_dir: str | Path | None, threads: int | None, desk: str | None
 ) -> tuple[Experiment, str, str]:
-    alone = threads is None
-    if not alone:
+    if threads:
         torch.set_num_threads(threads)
     if desk:
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
         with ONE_AT_A_TIME, _terminal_line(desk) as line:
-            shown = {"num_workers": None if alone else 0, "progress": line if desk else alone}
+            shown = {"num_workers": 0 if threads else None, "progress": line if desk else not threads}
             return experiment, str(run(experiment, runs_dir=runs_dir, **shown).path), ""
     except Exception as error:  # whatever it is, the other runs go on and this one is listed
         return experiment, "", f"{type(error).__name__}: {error}"
@@ -122,11 +120,9 @@ def _end_with(parent: int) -> None:
 @contextlib.contextmanager
 def _terminal_line(desk: str | None) -> Iterator[int]:
     """Hold one line of the terminal among processes, from 1, whose bars are drawn one at a time."""
-    if desk is None:
-        yield 0
-        return
-    tqdm.set_lock(FileLock(Path(desk) / "drawing"))
-    for line in range(1, 1 + (os.cpu_count() or 1) * 8):
+    if desk:
+        tqdm.set_lock(FileLock(Path(desk) / "drawing"))
+    for line in range(1, 1 + (os.cpu_count() or 1) * 8) if desk else ():
         with contextlib.suppress(Timeout), FileLock(Path(desk) / str(line), timeout=0):
             yield line
             return

@@ -62,6 +62,8 @@ def create_model(
         if missing := sorted(set(timm.create_model(name, **options).state_dict()) - set(weights.state)):
             raise ValueError(f"{what} are not {name}'s: {len(missing)} tensors missing, {missing[0]} the first")
         overlay = {"state_dict": dict(weights.state), "mean": weights.mean, "std": weights.std}
+        head = weights.state.get(f"{timm.get_pretrained_cfg(name).classifier}.weight")
+        overlay |= {} if head is None else {"num_classes": len(head)}  # else timm takes it for ImageNet's thousand
         options |= {"pretrained": True, "pretrained_cfg_overlay": overlay}
     try:
         model = timm.create_model(name, num_classes=num_classes, **options)
@@ -110,7 +112,7 @@ def model_table(
                 model.forward_head(features)
         parameters_m = round(sum(p.numel() for p in model.parameters()) / 1e6, 2)
         multiply_adds_m = round(counter.get_total_flops() / 2e6, 1)  # torch counts a multiply-add as two
-        is_map = features.ndim == 4
-        feature_map = "×".join(map(str, features.shape[2:])) if is_map else f"{features.shape[1]} tokens"
+        height, width = features.shape[1:3] if getattr(model, "output_fmt", "") == "NHWC" else features.shape[-2:]
+        feature_map = f"{height}×{width}" if features.ndim == 4 else f"{features.shape[1]} tokens"
         rows.append((backbone, image_size, parameters_m, multiply_adds_m, feature_map))
     return pd.DataFrame(rows, columns=["backbone", "image_size", "parameters_m", "multiply_adds_m", "feature_map"])

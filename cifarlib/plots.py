@@ -132,11 +132,12 @@ def results_figure(cells: pd.DataFrame, *, title: str = "") -> Figure:
             axis.plot(rows.x, rows.published, **look(backbone), linestyle="", fillstyle="none", alpha=0.9)
             axis.plot(rows.x, rows.ours, **look(backbone), linestyle="", label=backbone)
             for row in rows.dropna(subset="ours").itertuples() if len(budgets) > 1 else ():
-                axis.annotate(row.budget[0], (row.x, row.ours), (4, 2), textcoords="offset points", fontsize=6)
+                below = {"xytext": (0, -9), "textcoords": "offset points", "ha": "center", "fontsize": 6}
+                axis.annotate(row.budget[0], (row.x, row.ours), **below)
         axis.set(title=kind, xlabel="image size (px)", xticks=range(len(IMAGE_SIZES)), xticklabels=IMAGE_SIZES)
         axis.grid(axis="x", visible=False)
         axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes[0, 0].set_ylabel("test accuracy")
+    axes[0, 0].set(ylabel="test accuracy", ylim=(0, None))
     letters = ", ".join(f"{name[0]}: {name}" for name in budgets) or "open"
     key = {"title": f"filled: ours ({letters}) · hollow: published", "loc": "outside lower center", "ncols": 5}
     figure.legend(*axes[0, 0].get_legend_handles_labels(), frameon=False, **key)

@@ -82,10 +82,9 @@ def write_record(
     """Write a finished run into `folder`: predictions first, so that a record never lacks them."""
     with atomic_path(folder / PREDICTIONS) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **predictions)
-    provenance = provenance | {"predictions_sha256": file_digest(folder / PREDICTIONS, hashlib.sha256)}
     columns = {name: [row[name] for row in history] for name in HISTORY}
-    asked = asdict(experiment)
-    record = {"format": FORMAT, "experiment": asked, "history": columns, "test": test, "provenance": provenance}
+    record = {"format": FORMAT, "experiment": asdict(experiment), "history": columns, "test": test}
+    record["provenance"] = provenance | {"predictions_sha256": file_digest(folder / PREDICTIONS, hashlib.sha256)}
     write_json(folder / RECORD, {**record, "digest": _digest(record)})
     return read_record(folder / RECORD)
 
@@ -144,17 +143,21 @@ def load_runs(*, runs_dir: str | Path | None = None, any_data: bool = False, **w
     any_data: with those of one's own on other pictures than CIFAR-100's. wanted: any of Experiment's
     fields, e.g. load_runs(budget="quick", image_size=32).
     """
-    paths = {path.parent.name: path for path in sorted(own_folder(runs_dir).glob(f"*/{RECORD}"))}
-    if _show_published():
-        paths = {path.stem: path for path in sorted(PUBLISHED.glob("*.json"))} | paths
-    runs = [read_record(path) for _, path in sorted(paths.items())]
+    runs = map(read_record, record_paths(runs_dir).values())
     runs = [run for run in runs if any_data or run.provenance["data"]["cifar100"]]
     return [run for run in runs if all(getattr(run.experiment, name) == value for name, value in wanted.items())]
 
 
+def record_paths(runs_dir: str | Path | None = None) -> dict[str, Path]:
+    """Return where each recorded run is, by its id: one's own before published ones."""
+    paths = {path.stem: path for path in PUBLISHED.glob("*.json")} if _show_published() else {}
+    paths |= {path.parent.name: path for path in own_folder(runs_dir).glob(f"*/{RECORD}")}
+    return dict(sorted(paths.items()))
+
+
 def own_folder(runs_dir: str | Path | None = None) -> Path:
     """Return the folder of one's own runs: the argument, else CIFARLIB_RUNS, else runs/ in the repository."""
-    return Path(runs_dir) if runs_dir is not None else user_folder("CIFARLIB_RUNS", "runs")
+    return Path(runs_dir).expanduser() if runs_dir is not None else user_folder("CIFARLIB_RUNS", "runs")
 
 
 def publish(source: str | Path) -> list[Path]:
@@ -164,8 +167,7 @@ def publish(source: str | Path) -> list[Path]:
         raise ValueError(f"{source} holds no {RECORD}: expected a folder of runs")
     for run in runs:
         wrong = check_record(run.path)
-        if not run.provenance["data"]["cifar100"]:
-            wrong.append("it was not trained on CIFAR-100")
+        wrong += [] if run.provenance["data"]["cifar100"] else ["it was not trained on CIFAR-100"]
         if wrong:
             raise ValueError(f"cannot publish {run.path}: {'; '.join(wrong)}")
     targets = [PUBLISHED / f"{run.experiment.id}.json" for run in runs]

@@ -44,10 +44,7 @@ def fair_runs(backbones: Iterable[str], image_size: int, init: str) -> dict[str,
     So that curves in one figure can be compared: a run of a larger budget that stands alone is left out. Where
     no two share a budget, each is the largest of its own.
     """
-    found = {
-        backbone: {budget: largest_run(backbone, image_size, init, budgets=[budget]) for budget in COMPARED}
-        for backbone in backbones
-    }
+    found = {name: {b: largest_run(name, image_size, init, budgets=[b]) for b in COMPARED} for name in backbones}
     held = [budget for budget in COMPARED if sum(bool(runs[budget]) for runs in found.values()) >= min(2, len(found))]
     usable = COMPARED[COMPARED.index(held[0]) :] if held else COMPARED
     return {name: next((runs[b] for b in usable if runs[b]), None) for name, runs in found.items()}

@@ -1,10 +1,12 @@
 """Running an experiment: from the record if there is one, else by training, testing once and recording it."""
 
 import contextlib
+import hashlib
 import importlib.metadata
 import os
 import platform
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,11 @@ from filelock import FileLock, Timeout
 from safetensors.torch import save
 
 from .augment import IMAGENET_MEAN, IMAGENET_STD, eval_transform, make_loader, train_transform
-from .data import ImageSet, load_cifar100, split_folds
+from .cifar100 import FINGERPRINTS
+from .data import ImageSet, holds_own_pictures, load_cifar100, split_folds
 from .evaluation import score
 from .experiments import BUDGETS, Experiment
-from .files import atomic_path, ensure_folder, user_folder
+from .files import atomic_path, ensure_folder
 from .machine import Machine, choose_machine, describe_device
 from .models import BACKBONES, create_model, timm_name
 from .progress import progress_bar
@@ -49,13 +52,14 @@ def run(
     Raises ValueError where the experiment cannot be run.
     """
     root = own_folder(runs_dir)
-    mine = data is not None or (user_folder("CIFARLIB_DATA", "data") / "train").is_dir()
+    mine = data is not None or holds_own_pictures()
     known = mine or any(root.glob(f"{experiment.id}*"))
     shipped = "" if not published else None if mine else experiment.id  # None: only if these are CIFAR-100
     if not retrain and not known and (found := find_record(experiment.id, runs_dir=root, published=shipped)):
         return found
     train, test = data or (load_cifar100("train"), load_cifar100("test"))
-    run_id = run_identity(experiment, train)
+    run_id = run_identity(experiment, train, test)
+    train = replace(train, is_cifar100=run_id == experiment.id)  # a part of CIFAR-100 is not CIFAR-100
     if not retrain and (found := find_record(run_id, runs_dir=root, published=shipped)):
         return found
     weights = find_weights(timm_name(experiment.backbone)) if experiment.init == "imagenet" else None
@@ -87,9 +91,11 @@ def _alone_in(folder: Path) -> Iterator[None]:
         raise ValueError(f"{who} is training {folder.name} in {folder.parent}: wait for it, then ask again") from None
 
 
-def run_identity(experiment: Experiment, train: ImageSet) -> str:
-    """Return the experiment's id; for other pictures than CIFAR-100's, with their fingerprint behind it."""
-    return experiment.id if train.is_cifar100 else f"{experiment.id}@{train.fingerprint[:8]}"
+def run_identity(experiment: Experiment, train: ImageSet, test: ImageSet) -> str:
+    """Return the experiment's id; for other pictures than CIFAR-100's, with both parts' fingerprint behind it."""
+    found = {"train": train.fingerprint, "test": test.fingerprint}
+    own = hashlib.sha256("".join(found.values()).encode()).hexdigest()[:8]
+    return experiment.id if found == FINGERPRINTS else f"{experiment.id}@{own}"
 
 
 def collect_runs(
@@ -165,15 +171,11 @@ def _provenance(parts: dict[str, ImageSet], weights: Weights | None, machine: Ma
 
     train = parts["train"]
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    data = {"name": train.name, "source": train.source, "cifar100": train.is_cifar100, "classes": len(train.classes)}
+    data["counts"] = {name: len(part) for name, part in parts.items()}
+    data["fingerprints"] = {name: part.fingerprint for name, part in parts.items()}
     return {
-        "data": {
-            "name": train.name,
-            "source": train.source,
-            "cifar100": train.is_cifar100,
-            "classes": len(train.classes),
-            "counts": {name: len(part) for name, part in parts.items()},
-            "fingerprints": {name: part.fingerprint for name, part in parts.items()},
-        },
+        "data": data,
         "weights": weights and {key: getattr(weights, key) for key in ("origin", "sha256", "mean", "std")},
         "device": describe_device(machine.device),
         "precision": machine.precision,

@@ -15,7 +15,7 @@ import numpy as np
 import pooch
 import torch
 from huggingface_hub import hf_hub_download
-from PIL import Image
+from PIL import Image, ImageOps
 
 from . import cifar100
 from .files import ensure_folder, file_digest, unknown
@@ -47,7 +47,10 @@ def with_superclasses(images: np.ndarray, labels: Sequence[int], classes: tuple[
 
 
 def official_folder(root: Path) -> Path | None:
-    """Return the folder in `root` with the official files, unpacked if only their archive is there, else None."""
+    """Return the folder in `root` with the official files, unpacked if only their archive is there, else None.
+
+    Raises ValueError for an archive whose MD5 is not the official one.
+    """
     folder, archive = root / OFFICIAL_FOLDER, root / ARCHIVE
     if folder.is_dir():
         return folder
@@ -65,7 +68,7 @@ def official_folder(root: Path) -> Path | None:
 
 
 def read_official(folder: Path, split: str) -> Pictures:
-    """Read one split of the official files; the pickle is opened only after its MD5 is right."""
+    """Read one split of the official files; the pickle is opened only after its MD5 is right, else ValueError."""
     for name in ("meta", split):
         path, expected = folder / name, cifar100.FILE_MD5[name]
         if not path.is_file():
@@ -108,10 +111,9 @@ def read_hub(split: str) -> Pictures:
 
         name = f"cifar100/{split}-00000-of-00001.parquet"
         path = hf_hub_download(cifar100.HUB_REPOSITORY, name, repo_type="dataset", endpoint=cifar100.HUB_URL)
-    except ImportError:
-        raise ConnectionError("the hub's copy needs pyarrow: pip install pyarrow") from None
     except Exception as error:  # the hub's client raises a dozen kinds, all of them "not to be had"
-        raise ConnectionError(f"could not download {cifar100.HUB_REPOSITORY}: {error}") from None
+        why = "pip install pyarrow" if isinstance(error, ImportError) else error
+        raise ConnectionError(f"could not download {cifar100.HUB_REPOSITORY}: {why}") from None
     table = pyarrow.parquet.read_table(path, columns=["img", "fine_label"]).to_pydict()
     images = np.stack([read_picture(io.BytesIO(row["bytes"])) for row in table["img"]])
     return with_superclasses(images, table["fine_label"], cifar100.CLASSES)
@@ -139,12 +141,16 @@ def read_folder(root: Path, split: str, *, side: int = 32) -> Pictures:
 
 
 def read_picture(file: str | Path | BinaryIO, side: int = 32) -> np.ndarray:
-    """Return one picture file as uint8 (side, side, 3): the middle square, resized; any colour mode."""
+    """Return one picture file as uint8 (side, side, 3): the middle square, resized; any colour mode.
+
+    Raises ValueError for a file that is no picture, or a damaged one.
+    """
     try:
         with Image.open(file) as picture:
             picture.load()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"cannot read {file} as a picture: {error}") from None
+    picture = ImageOps.exif_transpose(picture)  # a phone's photo may be stored lying down
     if picture.mode[0] in "IF":  # 16 and 32 bit grey
         grey = np.asarray(picture, dtype=np.float64)
         scale = 255 / 65535 if grey.max() > 255 else 1
@@ -159,8 +165,5 @@ def read_picture(file: str | Path | BinaryIO, side: int = 32) -> np.ndarray:
 
 
 def _visible(folder: Path) -> list[Path]:
-    return [
-        path
-        for path in sorted(folder.iterdir(), key=lambda path: path.name)
-        if path.name[0] != "." and path.name.lower() not in NOT_PICTURES
-    ]
+    found = sorted(folder.iterdir(), key=lambda path: path.name)  # paths themselves sort otherwise on Windows
+    return [path for path in found if path.name[0] != "." and path.name.lower() not in NOT_PICTURES]

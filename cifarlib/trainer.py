@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from torch import nn
+from torch.optim import lr_scheduler
 from torch.utils.data import DataLoader
 
 from .checkpoints import pack_state, unpack_state
@@ -27,7 +28,8 @@ class Trainer:
     it, and iterating again goes on from there. With `checkpoint` (a path) so does a new Trainer of the same
     owner, number for number. Where a GPU's memory is short, `pieces` is doubled and the epoch begun again.
     `best_state` holds the weights of the epoch with the best validation accuracy. `progress` wraps the
-    training batches, to draw a bar.
+    training batches, to draw a bar. An iteration raises FloatingPointError for a loss that is not finite,
+    KeyboardInterrupt and torch.OutOfMemoryError, each saying what is kept; ValueError for a checkpoint of another run.
     """
 
     model: nn.Module
@@ -47,8 +49,7 @@ class Trainer:
     def __post_init__(self) -> None:
         self.machine.place(self.model)
         self.optimizer, self.schedule = self._make_optimizer()
-        self.scaler = torch.amp.GradScaler(self.machine.device.type, enabled=self.machine.dtype == torch.float16)
-        self._parts = {name: getattr(self, name) for name in ("model", "optimizer", "schedule", "scaler")}
+        self._gather_parts()
         if self.checkpoint and self.checkpoint.exists():
             self._restore(self.checkpoint.read_bytes())
 
@@ -69,24 +70,28 @@ class Trainer:
         return train_epoch(self.model, batches, **tools, pieces=self.pieces, after_step=each_step)
 
     def _one_epoch(self, epoch: int, packed: bytes | memoryview) -> dict[str, float]:
-        kept = f"the state after epoch {epoch - 1} is kept"
         while True:
             try:
                 return self._try_epoch(epoch)
-            except RuntimeError as error:  # torch.OutOfMemoryError, or what Apple's GPUs and drivers raise instead
-                if "out of memory" not in str(error):
-                    self._restore(packed)
-                    raise
-                short = f"epoch {epoch}: {str(error).splitlines()[0]}, two pictures at a time; {kept}"
-                problem = torch.OutOfMemoryError(short) if 4 * self.pieces > self.recipe.batch_size else None
-            except FloatingPointError as error:
-                problem = FloatingPointError(f"epoch {epoch}: {error}; {kept}")
-            except KeyboardInterrupt:
-                problem = KeyboardInterrupt(f"stopped in epoch {epoch} of {self.epochs}; {kept}: ask again to go on")
+            except BaseException as error:  # whatever it is, the epoch has not been
+                problem = self._explain(error, epoch)
             self._restore(packed)
             if problem:
                 raise problem
             self.pieces *= 2
+
+    def _explain(self, error: BaseException, epoch: int) -> BaseException | None:
+        """Return what to raise for an error within an epoch, or None for memory that halving the batch may spare."""
+        kept = f"the state after epoch {epoch - 1} is kept"
+        if isinstance(error, KeyboardInterrupt):
+            return KeyboardInterrupt(f"stopped in epoch {epoch} of {self.epochs}; {kept}: ask again to go on")
+        if isinstance(error, FloatingPointError):
+            return FloatingPointError(f"epoch {epoch}: {error}; {kept}")
+        # torch.OutOfMemoryError, or what Apple's GPUs and drivers raise instead
+        if not isinstance(error, RuntimeError) or "out of memory" not in str(error):
+            return error
+        short = f"epoch {epoch}: {str(error).splitlines()[0]}, two pictures at a time; {kept}"
+        return torch.OutOfMemoryError(short) if 4 * self.pieces > self.recipe.batch_size else None
 
     def _try_epoch(self, epoch: int) -> dict[str, float]:
         start, lr = time.perf_counter(), self.optimizer.param_groups[0]["lr"]
@@ -111,26 +116,28 @@ class Trainer:
 
     def _restore(self, packed: bytes | memoryview) -> None:
         state = unpack_state(packed, owner=self.owner, name=str(self.checkpoint or ""))
-        fresh = torch.amp.GradScaler(self.machine.device.type, enabled=self.scaler.is_enabled())
-        self.scaler = self._parts["scaler"] = fresh  # the old one may have stopped half-way through a step
+        self._gather_parts()  # the old scaler may have stopped half-way through a step
         for name, part in self._parts.items():
             if state[name]:  # a scaler at rest has no state
                 part.load_state_dict(state[name])
         self.history, self.best_state = state["history"], state["best_state"]
         self.pieces = max(self.pieces, state["pieces"])
 
-    def _make_optimizer(self) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    def _gather_parts(self) -> None:
+        """Make a scaler, and collect what a checkpoint holds."""
+        self.scaler = torch.amp.GradScaler(self.machine.device.type, enabled=self.machine.dtype == torch.float16)
+        self._parts = {name: getattr(self, name) for name in ("model", "optimizer", "schedule", "scaler")}
+
+    def _make_optimizer(self) -> tuple[torch.optim.Optimizer, lr_scheduler.LRScheduler]:
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         shared = {"lr": self.lr, "weight_decay": self.recipe.weight_decay, "fused": self.machine.fast}
         if self.recipe.name == "writeup":  # Adam, a cosine that moves each epoch
             optimizer = torch.optim.Adam(parameters, **shared)
-            cosine = torch.optim.lr_scheduler.CosineAnnealingLR
-            return optimizer, cosine(optimizer, self.epochs, eta_min=self.recipe.lr_end)
+            return optimizer, lr_scheduler.CosineAnnealingLR(optimizer, self.epochs, eta_min=self.recipe.lr_end)
         if self.recipe.name == "onecycle":  # SGD, one cycle that moves each step (Smith & Topin 2017)
             optimizer = torch.optim.SGD(parameters, momentum=0.9, nesterov=True, **shared)
-            steps = {"epochs": self.epochs, "steps_per_epoch": len(self.train_loader)}
-            cycle = torch.optim.lr_scheduler.OneCycleLR
-            return optimizer, cycle(optimizer, self.lr, pct_start=0.2, cycle_momentum=False, **steps)
+            shape = {"steps_per_epoch": len(self.train_loader), "pct_start": 0.2, "cycle_momentum": False}
+            return optimizer, lr_scheduler.OneCycleLR(optimizer, self.lr, epochs=self.epochs, **shape)
         raise unknown("recipe", self.recipe.name, RECIPES)
 
     @property

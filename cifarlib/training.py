@@ -43,6 +43,7 @@ def train_epoch(
     """Show the model every batch once and return (mean loss, accuracy) over all pictures seen.
 
     pieces: parts in which a batch goes through the model, where the memory is short; their gradients add up.
+    Raises FloatingPointError that names the first step and its rate, if a loss was not finite.
     """
     model.train()
     losses, rates, correct, seen = [], [], 0, 0
@@ -95,7 +96,5 @@ def in_pieces(model: nn.Module, images: torch.Tensor, pieces: int, *, machine: M
 def _check_finite(losses: torch.Tensor, rates: list[float]) -> None:
     bad = (~losses.isfinite()).nonzero()  # looked at once an epoch: asking a GPU each step stalls it
     if len(bad):
-        step = int(bad[0])
-        raise FloatingPointError(
-            f"the loss is not finite from step {step + 1} of {len(losses)} on, at lr {rates[step]:g}"
-        )
+        step, lr = int(bad[0]) + 1, rates[int(bad[0])]
+        raise FloatingPointError(f"the loss is not finite from step {step} of {len(losses)} on, at lr {lr:g}")

@@ -65,7 +65,10 @@ def find_weights(name: str, *, download: bool = True) -> Weights:
 
 
 def read_weights(path: str | Path, name: str, *, origin: str | None = None) -> Weights:
-    """Return the weights in a .safetensors or .pt file; the origin is what its metadata says, else its name."""
+    """Return the weights in a .safetensors or .pt file; the origin is what its metadata says, else its name.
+
+    Raises ValueError for a file that is missing or damaged.
+    """
     path, config = Path(path), timm.get_pretrained_cfg(name)
     if not path.is_file():
         raise ValueError(f"got weights {path}, which is no file: expected a .safetensors or .pt file")

@@ -103,6 +103,12 @@ def test_results_and_benchmark_speak_for_machines(call, tmp_path):
     assert {"experiment", "test", "provenance"} <= set(shown[0])
     assert {"backbone", "image_size", "init", "budget", "seed"} <= set(shown[0]["experiment"])
     assert call("results", "--check", CIFARLIB_RUNS=str(tmp_path)).returncode == 0
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "record.json").write_text("{", encoding="utf-8")
+    done = call("results", "--check", CIFARLIB_RUNS=str(tmp_path))
+    assert done.returncode == 1
+    assert next(line for line in done.stdout.splitlines() if not line.endswith(": good")).startswith("broken: ")
+    (tmp_path / "broken" / "record.json").unlink()
     done = call("benchmark", "--backbone", "mobilenetv3_small_050", "--image-size", 32, "--steps", 2, "--plain")
     lines = done.stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["bare", "whole", "plain", "whole", "ratio"]

@@ -118,6 +118,16 @@ def test_a_damaged_or_missing_file_is_an_error_and_no_pickle_is_opened(official)
         load_cifar100("train", official)
 
 
+def test_a_photo_stored_lying_down_is_read_upright(tmp_path):
+    upright = np.zeros((64, 64, 3), np.uint8)
+    upright[:32] = 255  # a bright sky
+    lying = Image.fromarray(np.rot90(upright))
+    exif = lying.getexif()
+    exif[0x0112] = 6  # orientation: turn by 90 degrees clockwise to see it
+    lying.save(tmp_path / "photo.png", exif=exif)
+    assert (sources.read_picture(tmp_path / "photo.png")[:10] == 255).all()
+
+
 def test_pictures_of_any_size_and_mode_become_rgb_squares(tmp_path):
     modes = {"L": "png", "P": "gif", "RGBA": "png", "RGB": "jpg", "CMYK": "jpg", "1": "png", "LA": "png"}
     for place, (mode, suffix) in enumerate(modes.items()):

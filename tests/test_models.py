@@ -74,6 +74,19 @@ def test_weights_from_a_folder_carry_their_origin(tmp_path, monkeypatch):
     assert find_weights(BACKBONES["ResNet18"]).origin == "resnet18.tv_in1k.pt"  # the tagged name comes first
 
 
+def test_a_map_whose_channels_come_last_is_read_right():
+    assert set(model_table(["swin_tiny_patch4_window7_224"], [64]).feature_map) == {"2×2"}
+
+
+def test_weights_of_ones_own_keep_their_head(tmp_path):
+    path = tmp_path / "mine.safetensors"
+    trained = create_model("test_resnet", 100)
+    save_file(trained.state_dict(), path)
+    found = create_model("test_resnet", 100, pretrained=path)
+    assert all(torch.equal(tensor, found.state_dict()[name]) for name, tensor in trained.state_dict().items())
+    assert create_model("test_resnet", 7, pretrained=path).get_classifier().out_features == 7
+
+
 def test_weights_of_another_net_or_damaged_ones_are_refused(tmp_path):
     path = tmp_path / "w.safetensors"
     save_file(create_model("ResNet18", 1000).state_dict(), path)

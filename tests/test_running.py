@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def copy_as_true(finished, folder: Path) -> Path:
     return target / "record.json"
 
 
-def test_a_record_says_how_it_was_made(finished, train):
+def test_a_record_says_how_it_was_made(finished, train, test):
     record = json.loads(finished.path.read_text(encoding="utf-8"))
     assert record["experiment"]["backbone"] == "mobilenetv3_small_050"
     assert list(finished.history.epoch) == [1, 2]
@@ -76,7 +77,8 @@ def test_a_record_says_how_it_was_made(finished, train):
     assert made["seconds"] > 0
     assert len(finished.test["random_tta_accuracies"]) == 10
     assert check_record(finished.path) == []
-    assert finished.path.parent.name == f"{SMOKE.id}@{train.fingerprint[:8]}"  # other pictures, another run
+    assert finished.path.parent.name == running.run_identity(SMOKE, train, test)
+    assert finished.path.parent.name.startswith(f"{SMOKE.id}@")  # other pictures, another run
     assert not (finished.path.parent / "checkpoint.pt").exists()
     assert finished.path.stat().st_size < 30_000
 
@@ -154,15 +156,23 @@ def test_damaged_predictions_are_said_so(finished, tmp_path):
     path = copy_as_true(finished, tmp_path)
     predictions = path.with_name("predictions.npz")
     whole = predictions.read_bytes()
-    for place in range(
-        0, len(whole), len(whole) // 40
-    ):  # some of these bytes matter to zip, some to zlib, some to numpy
+    for place in range(0, len(whole), len(whole) // 40):  # bytes that matter to zip, to zlib, or to numpy
         damaged = bytearray(whole)
         damaged[place] ^= 0xFF
         predictions.write_bytes(damaged)
         assert check_record(path), place
     predictions.write_bytes(b"")
     assert check_record(path)
+
+
+def test_a_part_of_cifar100_or_another_test_is_another_run(train, test, tmp_path):
+    part = replace(train, is_cifar100=True)[1:]
+    finished = run(SMOKE, runs_dir=tmp_path, data=(part, test), progress=False)
+    assert finished.provenance["data"]["cifar100"] is False
+    assert "@" in finished.path.parent.name
+    ids = {running.run_identity(SMOKE, *parts) for parts in ((train, test), (part, test), (train, test[:-1]))}
+    assert len(ids) == 3
+    assert SMOKE.id not in ids
 
 
 def test_ones_own_pictures_do_not_get_a_published_record(finished, own, mine, train, test, monkeypatch):
@@ -257,7 +267,7 @@ def test_a_grid_goes_on_after_a_failure_and_processes_change_nothing(own, mine, 
 
 
 def test_a_run_being_trained_elsewhere_is_said_so(train, test, tmp_path):
-    folder = tmp_path / running.run_identity(SMOKE, train)
+    folder = tmp_path / running.run_identity(SMOKE, train, test)
     folder.mkdir()
     script = f"""
 from filelock import FileLock
@@ -319,7 +329,7 @@ def test_a_dask_address_is_asked_for_its_cluster(monkeypatch):
 def test_a_folder_left_by_a_kill_changes_no_number(mine, tmp_path, monkeypatch):
     monkeypatch.setenv("CIFARLIB_DATA", str(mine))
     tuned = Experiment("EfficientNet_lite0", 32, "imagenet", "smoke")
-    left = tmp_path / "left" / running.run_identity(tuned, load_cifar100("train"))
+    left = tmp_path / "left" / running.run_identity(tuned, load_cifar100("train"), load_cifar100("test"))
     left.mkdir(parents=True)
     (left / ".checkpoint.pt.1.tmp").touch()
     for folder in ("clean", "left"):

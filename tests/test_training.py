@@ -2,6 +2,8 @@
 
 import inspect
 import math
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -156,7 +158,19 @@ def test_ctrl_c_within_an_epoch_leaves_the_state_before_it(train, tmp_path):
     assert all(torch.equal(made.best_state[name], tensor) for name, tensor in whole.best_state.items())
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a hook of mine")])
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not fork")
+def test_ctrl_c_while_workers_start_is_not_lost(train):
+    armed = [signal.SIGINT]
+    os.register_at_fork(after_in_parent=lambda: armed and signal.raise_signal(armed.pop()))  # Python drops its errors
+    made = trainer(train, workers=2)
+    with pytest.raises(KeyboardInterrupt, match="stopped in epoch 1 of 3"):
+        list(made)
+    assert not armed
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert numbers(list(made)) == numbers(list(trainer(train)))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a hook of mine"), ValueError("another")])
 def test_a_step_stopped_half_way_does_not_spoil_the_scaler(train, monkeypatch, error):
     half = Machine(torch.device("cpu"), torch.float16)
     rows, clip, calls = numbers(list(trainer(train, machine=half))), nn.utils.clip_grad_norm_, []
