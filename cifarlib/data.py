@@ -71,7 +71,7 @@ def load_cifar100(split: str, root: str | Path | None = None, source: str = "aut
 
     split: "train" | "test". root: a folder (default: CIFARLIB_DATA, else data/ in the repository) with the official
     files or train/<class>/*, test/<class>/*, which are squared to `side` pixels. Where it holds neither, CIFAR-100 is
-    downloaded into it, and where no host answers a generated stand-in is used: `reason` says why. Raises ValueError
+    downloaded into it, and where that fails a generated stand-in is used: `reason` says why. Raises ValueError
     for what is there but damaged, ConnectionError where a source asked for by name cannot be reached.
     """
     for kind, got, known in (("split", split, SPLITS), ("source", source, SOURCES)):
@@ -120,7 +120,7 @@ def _read(split: str, root: Path, source: str, side: int) -> tuple[sources.Pictu
     if source != "auto":
         raise ConnectionError(f"CIFAR-100 is not in {root} and cannot be downloaded: {'; '.join(failures)}")
     advice = "to use CIFAR-100, put cifar-100-python/ into data/ or into the folder that CIFARLIB_DATA names"
-    return standin.generate(split), "stand-in", f"generated, for no host answers; {advice}"
+    return standin.generate(split), "stand-in", f"generated, for none could be had ({'; '.join(failures)}); {advice}"
 
 
 def canonical_order(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
