@@ -80,6 +80,7 @@ def plan(experiments: Iterable[Experiment]) -> pd.DataFrame:
 
 
 def _speed_and_memory(experiment: Experiment) -> tuple[float, float]:
+    multiprocessing.set_start_method(None, force=True)  # else the loader's workers are spawned too, and import torch
     speed = images_per_second(experiment, steps=1, windows=1)["loop"]
     if (steps := int(PLAN_SECONDS * speed / RECIPES[experiment.recipe].batch_size)) > 1:  # else one step has said it
         speed = images_per_second(experiment, steps=min(steps, 20), windows=1)["loop"]

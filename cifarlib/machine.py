@@ -44,8 +44,8 @@ class Machine:
         images = images.to(self.device, non_blocking=True, memory_format=self.memory_format)
         if images.dtype != torch.uint8:
             return images
-        mean, std = ((255 * torch.tensor(v)).view(3, 1, 1) for v in (self.mean, self.std))
-        mean, std = (v.to(self.device, non_blocking=True) for v in (mean, std))  # without waiting for a GPU
+        # non-blocking: without waiting for a GPU
+        mean, std = (255 * torch.tensor((self.mean, self.std)).view(2, 3, 1, 1)).to(self.device, non_blocking=True)
         return images.float().sub_(mean).div_(std)
 
     def place(self, model: nn.Module) -> nn.Module:
