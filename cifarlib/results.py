@@ -39,14 +39,15 @@ def largest_run(backbone: str, image_size: int, init: str, *, budgets: Iterable[
 
 
 def fair_runs(backbones: Iterable[str], image_size: int, init: str) -> dict[str, Run | None]:
-    """Return each backbone's recorded run of the largest budget that two of them have, or of a smaller one.
+    """Return each backbone's recorded run of the budget that most of them have, or of a smaller one.
 
-    So that curves in one figure can be compared: a run of a larger budget that stands alone is left out. Where
-    no two share a budget, each is the largest of its own.
+    So that curves in one figure can be compared: runs of a larger budget that only a few have are left out.
+    Rehearsals ("smoke") do not vote; where no two share another budget, each run is the largest of its own.
     """
     found = {name: {b: largest_run(name, image_size, init, budgets=[b]) for b in COMPARED} for name in backbones}
-    held = [budget for budget in COMPARED if sum(bool(runs[budget]) for runs in found.values()) >= min(2, len(found))]
-    usable = COMPARED[COMPARED.index(held[0]) :] if held else COMPARED
+    held = {budget: sum(bool(runs[budget]) for runs in found.values()) for budget in COMPARED[:-1]}
+    shared = max(held, key=held.get)  # of equally many the larger
+    usable = COMPARED[COMPARED.index(shared) :] if held[shared] >= min(2, len(found)) else COMPARED
     return {name: next((runs[b] for b in usable if runs[b]), None) for name, runs in found.items()}
 
 

@@ -26,6 +26,7 @@ from cifarlib import (
 )
 from cifarlib.gridrun import run_grid
 from cifarlib.records import check_record, publish, read_record
+from cifarlib.results import fair_runs
 
 SMOKE = Experiment("mobilenetv3_small_050", 32, "scratch", "smoke")
 
@@ -218,6 +219,22 @@ def test_collect_runs_takes_the_largest_budget_and_leaves_open_what_lacks_weight
     assert runs == {"SE-ResNeXt50": None}
     assert list(summary(runs).budget) == ["open"]
     assert set(comparison()["scratch", "ours"]) == {"open"}
+
+
+def test_figures_take_the_budget_that_most_backbones_have(monkeypatch):
+    held = {("A", "writeup"), ("A", "quick"), ("B", "quick"), ("C", "smoke")}
+
+    def recorded(backbone, image_size, init, *, budgets):
+        return next((f"{backbone} {budget}" for budget in budgets if (backbone, budget) in held), None)
+
+    monkeypatch.setattr("cifarlib.results.largest_run", recorded)
+    assert fair_runs("ABC", 32, "scratch") == {"A": "A quick", "B": "B quick", "C": "C smoke"}
+    held.add(("B", "writeup"))  # of equally many the larger
+    assert fair_runs("ABC", 32, "scratch") == {"A": "A writeup", "B": "B writeup", "C": "C smoke"}
+    held.add(("D", "quick"))
+    assert fair_runs("ABD", 32, "scratch") == {"A": "A quick", "B": "B quick", "D": "D quick"}
+    assert fair_runs("AC", 32, "scratch") == {"A": "A writeup", "C": "C smoke"}  # nothing to share
+    assert fair_runs("A", 32, "scratch") == {"A": "A writeup"}
 
 
 def test_what_ships_is_true():
