@@ -67,7 +67,7 @@ def benchmark(asked: argparse.Namespace) -> None:
     print(f"ratio {speeds['ratio']:.2f}")
 
 
-def results(asked: argparse.Namespace) -> int:
+def results(asked: argparse.Namespace) -> int | None:
     """Print recorded runs, as a table or JSON, or re-check them; exit code 1 if a record fails its check."""
     if asked.check:
         wrong = {name: check_record(path) for name, path in record_paths(asked.runs_dir).items()}
@@ -76,7 +76,6 @@ def results(asked: argparse.Namespace) -> int:
     runs = load_runs(runs_dir=asked.runs_dir, any_data=True)
     shown = [{"experiment": asdict(run.experiment), "test": run.test, "provenance": run.provenance} for run in runs]
     print(json.dumps(shown, ensure_ascii=False) if asked.json else _table(runs))
-    return 0
 
 
 def publish_runs(asked: argparse.Namespace) -> None:
@@ -131,12 +130,10 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--verify", action="store_true", help="exit with 1 unless both splits are true CIFAR-100")
     made = command("train", train, many=False)
     made.add_argument("--retrain", action="store_true", help="train even where you have a record")
-    made.add_argument("--runs-dir", help="default: CIFARLIB_RUNS, else runs/ in the repository")
     command("plan", plan_cells, many=True)
     made = command("grid", run_cells, many=True)
     made.add_argument("--jobs", type=int, default=1, help="processes side by side")
     made.add_argument("--backend", default="loky", help="joblib's: loky, or dask (a cluster of its own, or yours)")
-    made.add_argument("--runs-dir")
     made = command("benchmark", benchmark)
     made.add_argument("--backbone", required=True)
     made.add_argument("--image-size", type=int, required=True)
@@ -145,7 +142,8 @@ def _parser() -> argparse.ArgumentParser:
     made = command("results", results)
     made.add_argument("--json", action="store_true")
     made.add_argument("--check", action="store_true", help="check each record against its predictions")
-    made.add_argument("--runs-dir")
+    for name in ("train", "grid", "results"):
+        commands.choices[name].add_argument("--runs-dir", help="default: CIFARLIB_RUNS, else runs/ in the repository")
     command("publish", publish_runs).add_argument("folder")
     return parser
 

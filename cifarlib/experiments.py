@@ -63,8 +63,7 @@ class Experiment:
             if getattr(self, kind) not in names:
                 raise unknown(kind, getattr(self, kind), names)
         for name, least in (("image_size", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
+            if not isinstance(value := getattr(self, name), int) or value < least:
                 raise ValueError(f"got {name} {value!r}, expected a whole number, {least} or more")
 
     @property

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import torch
 from filelock import FileLock, Timeout
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, cpu_count, delayed, parallel_config
 from tqdm import tqdm
 
 from .experiments import Experiment
@@ -42,7 +42,7 @@ def run_grid(
         raise ValueError(f"got {jobs} jobs, expected 1 or more")
     costs = {experiment: _cost(experiment) for experiment in experiments}
     queue, whole = sorted(costs, key=costs.get), sum(costs.values()) or 1
-    threads = max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 or backend == "dask" else None
+    threads = max(1, cpu_count() // jobs) if jobs > 1 or backend == "dask" else None
     finished, failed, left = [], {}, set(queue)
     with (
         tempfile.TemporaryDirectory() as lines,
@@ -122,7 +122,7 @@ def _terminal_line(desk: str | None) -> Iterator[int]:
     """Hold one line of the terminal among processes, from 1, whose bars are drawn one at a time."""
     if desk:
         tqdm.set_lock(FileLock(Path(desk) / "drawing"))
-    for line in range(1, 1 + (os.cpu_count() or 1) * 8) if desk else ():
+    for line in range(1, 1 + cpu_count() * 8) if desk else ():
         with contextlib.suppress(Timeout), FileLock(Path(desk) / str(line), timeout=0):
             yield line
             return

@@ -45,10 +45,9 @@ def fair_runs(backbones: Iterable[str], image_size: int, init: str) -> dict[str,
     Rehearsals ("smoke") do not vote; where no two share another budget, each run is the largest of its own.
     """
     found = {name: {b: largest_run(name, image_size, init, budgets=[b]) for b in COMPARED} for name in backbones}
-    held = {budget: sum(bool(runs[budget]) for runs in found.values()) for budget in COMPARED[:-1]}
-    shared = max(held, key=held.get)  # of equally many the larger
-    usable = COMPARED[COMPARED.index(shared) :] if held[shared] >= min(2, len(found)) else COMPARED
-    return {name: next((runs[b] for b in usable if runs[b]), None) for name, runs in found.items()}
+    held = [sum(bool(runs[budget]) for runs in found.values()) for budget in COMPARED[:-1]]
+    first = held.index(max(held)) if max(held) >= min(2, len(found)) else 0  # of equally many the larger
+    return {name: next((runs[b] for b in COMPARED[first:] if runs[b]), None) for name, runs in found.items()}
 
 
 def summary(runs: Mapping[str, Run | None]) -> pd.DataFrame:

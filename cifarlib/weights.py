@@ -55,9 +55,12 @@ def find_weights(name: str, *, download: bool = True) -> Weights:
     url = config and ("https://huggingface.co" if config.hf_hub_id else config.url)
     why = (silent(url) if download else "not asked") if url else "has none"
     if not why:
-        state = timm.create_model(name, pretrained=True).state_dict()
-        digest = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in state.values())).hexdigest()
-        return Weights(state, f"timm {name}", digest, config.mean, config.std)
+        try:
+            state = timm.create_model(name, pretrained=True).state_dict()
+            digest = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in state.values())).hexdigest()
+            return Weights(state, f"timm {name}", digest, config.mean, config.std)
+        except Exception as error:  # urllib, httpx and safetensors raise many kinds for a download that breaks off
+            why = f"the download broke off: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
     raise MissingWeights(
         f"no ImageNet weights for {name}: looked in CIFARLIB_WEIGHTS ({folder or 'not set'}), {url or 'timm'} ({why}); "
         f"put {base}.safetensors into a folder and name it in CIFARLIB_WEIGHTS"

@@ -1,5 +1,6 @@
 """Backbones by name, their sizes, and where their weights come from."""
 
+import http.client
 import time
 
 import pytest
@@ -116,6 +117,17 @@ def test_missing_weights_are_given_up_soon_and_say_what_to_do(monkeypatch, tmp_p
         with pytest.raises(MissingWeights, match=r"looked in CIFARLIB_WEIGHTS .* put .*\.safetensors into a folder"):
             create_model(backbone, pretrained=True)
     assert time.perf_counter() - start < 10
+
+
+def test_a_download_that_breaks_off_leaves_the_weights_missing(monkeypatch, tmp_path):
+    def broken(*args, **options):
+        raise http.client.IncompleteRead(b"half")
+
+    monkeypatch.setenv("CIFARLIB_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr("cifarlib.weights.silent", lambda url: "")
+    monkeypatch.setattr("cifarlib.weights.timm.create_model", broken)
+    with pytest.raises(MissingWeights, match=r"the download broke off: IncompleteRead.* put .*\.safetensors"):
+        find_weights(BACKBONES["SE-ResNeXt50"])
 
 
 def test_resnets_begin_as_torchvisions_do():
