@@ -141,7 +141,7 @@ def test_the_readme_table_is_that_of_the_records():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for backbone, start in itertools.product(BACKBONES, ("scratch", "fine-tuned")):
         assert readme_row(backbone, start) in text
-    small = read_record(PUBLISHED / "ResNet18-32px-scratch-twelve-recipe_onecycle-policy_natural-stem_cifar.json")
+    small = read_record(PUBLISHED / "ResNet18-32px-scratch-writeup-recipe_onecycle-policy_natural-stem_cifar.json")
     best = published_table().accuracy_scratch.max()
     for said in (f"測試 {100 * small.test['accuracy']:.1f} %", f"reaches {100 * small.test['accuracy']:.1f} % on test"):
         assert said in text
