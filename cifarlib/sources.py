@@ -61,7 +61,7 @@ def official_folder(root: Path) -> Path | None:
     if (digest := file_digest(archive)) != cifar100.ARCHIVE_MD5:
         raise ValueError(f"{archive} is damaged: got MD5 {digest}, expected {cifar100.ARCHIVE_MD5}")
     with tempfile.TemporaryDirectory(dir=root) as temporary, tarfile.open(archive) as tar:
-        tar.extractall(temporary, filter="data")
+        tar.extractall(temporary, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # from 3.11.4 on
         with contextlib.suppress(OSError):  # another process was first: its files are checked when they are read
             (Path(temporary) / OFFICIAL_FOLDER).rename(folder)
     return folder

@@ -1,5 +1,6 @@
 """Small pictures that every test can afford."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,9 @@ from PIL import Image
 
 from cifarlib import ImageSet, cifar100, sources, standin
 from cifarlib.data import canonical_order
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell script's background: the tests interrupt runs
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def small_set(split: str, n: int) -> ImageSet:
