@@ -1,4 +1,4 @@
-"""What every test run shares: no runs of one's own, and picture-bound notebook cells compared only on CIFAR-100."""
+"""What every test run shares: no runs of one's own, and cells compared only on true CIFAR-100."""
 
 import functools
 import os
@@ -8,11 +8,13 @@ import pytest
 
 from cifarlib import load_cifar100
 
+SETTINGS = ("CIFARLIB_SAVE_FIGURES", "CIFARLIB_WEIGHTS", "CIFARLIB_BUDGET", "CIFARLIB_RECORDS")
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the tests' runs out of the reader's folder, and the reader's settings out of the tests."""
+    """Keep the tests' runs out of the reader's folder, and the reader's settings out of here."""
     os.environ["CIFARLIB_RUNS"] = tempfile.mkdtemp(prefix="cifarlib-runs-")
-    for variable in ("CIFARLIB_SAVE_FIGURES", "CIFARLIB_WEIGHTS", "CIFARLIB_BUDGET", "CIFARLIB_RECORDS"):
+    for variable in SETTINGS:
         os.environ.pop(variable, None)
 
 
@@ -25,5 +27,7 @@ def true_cifar100() -> bool:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Switch the comparison of cells tagged `cifar100` off where other pictures are loaded."""
     for item in items:
-        if "cifar100" in getattr(item, "cell", {}).get("metadata", {}).get("tags", []) and not true_cifar100():
+        cell = getattr(item, "cell", {})
+        tags = cell.get("metadata", {}).get("tags", [])
+        if "cifar100" in tags and not true_cifar100():
             item.options["check"] = False

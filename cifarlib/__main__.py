@@ -1,164 +1,427 @@
-"""The command line: python -m cifarlib CMD …"""
+"""The command line: python -m cifarlib CMD …
+
+The commands import what they need when they are called, so that help takes no seconds.
+"""
 
 import argparse
 import json
 import sys
 from concurrent.futures import BrokenExecutor
-from dataclasses import MISSING, asdict, fields
+from dataclasses import asdict
+from typing import TYPE_CHECKING, NoReturn
 
-import numpy as np
-import pandas as pd
-import torch
+from .config import (
+    BACKBONES,
+    BUDGETS,
+    IMAGE_SIZES,
+    INITS,
+    POLICIES,
+    RECIPES,
+    STEMS,
+    Experiment,
+    grid,
+)
 
-from .benchmark import images_per_second, plan
-from .data import SPLITS, load_cifar100
-from .experiments import BUDGETS, INITS, Experiment, grid
-from .gridrun import run_grid
-from .models import BACKBONES
-from .records import Run, check_record, load_runs, publish, record_paths
-from .running import run
+if TYPE_CHECKING:
+    from .data.images import ImageSet
+    from .runs.record import Run
+
+BACKBONE_HELP = f"Train this net: {', '.join(BACKBONES)}, or any timm name."
+IMAGE_SIZE_HELP = "Resize pictures to so many pixels a side."
+INIT_HELP = f"Begin with random or with ImageNet weights: {', '.join(INITS)}."
+BUDGET_HELP = f"Spend so many pictures and epochs: {', '.join(BUDGETS)}."
+
+# what a user can mend: one line and exit code 2
+USER_ERRORS = (ValueError, FloatingPointError, OSError, BrokenExecutor)
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+# --- the commands ---------------------------------------------------------------------------------
 
 
 def data(asked: argparse.Namespace) -> int:
-    """Show where the pictures come from, what they are, and their fingerprints; --verify: exit 1 if not CIFAR-100."""
-    wrong = False
+    """Show where the pictures come from, what they are, and their fingerprints; --verify: exit 1 if
+    not CIFAR-100.
+    """
+    from .data.images import SPLITS, load_cifar100
+
+    all_true = True
     for split in SPLITS:
         images = load_cifar100(split, asked.root, asked.source)
-        counts = np.bincount(images.labels, minlength=len(images.classes))
-        mean, std = (" ".join(f"{value:.4f}" for value in values) for values in images.channel_statistics())
-        print(f"{split}: {images!r}\n  {counts.min()} to {counts.max()} pictures a class\n  mean {mean}, std {std}")
-        print(f"  fingerprint {images.fingerprint}")
-        wrong |= asked.verify and not images.is_cifar100
-    for number, name in enumerate(images.superclasses or ()):
-        members = sorted({images.classes[label] for label in images.labels[images.coarse_labels == number]})
-        print(f"  {name}: {', '.join(members)}")
-    if asked.verify:
-        print("verified: true CIFAR-100, every file and both fingerprints" if not wrong else "this is not CIFAR-100")
-    return int(wrong)
+        _print_images(split, images)
+        all_true = all_true and images.is_cifar100
+    _print_superclasses(images)
+    if not asked.verify:
+        return 0
+    if not all_true:
+        print("this is not CIFAR-100")
+        return 1
+    print("verified: true CIFAR-100, every file and both fingerprints")
+    return 0
 
 
-def train(asked: argparse.Namespace) -> None:
+def train(asked: argparse.Namespace) -> int:
     """Train one experiment, or show your own record of it."""
-    experiment = Experiment(**{field.name: getattr(asked, field.name) for field in fields(Experiment)})
+    from .runs.run import run
+
+    experiment = Experiment(
+        asked.backbone,
+        asked.image_size,
+        asked.init,
+        asked.budget,
+        seed=asked.seed,
+        recipe=asked.recipe,
+        policy=asked.policy,
+        stem=asked.stem,
+        lr=asked.lr,
+    )
     finished = run(experiment, asked.retrain, runs_dir=asked.runs_dir, published=False)
-    print(f"{_table([finished])}\n{finished.path}")
+    print(_table([finished]))
+    print(finished.path)
+    return 0
+
+
+def plan_cells(asked: argparse.Namespace) -> int:
+    """Measure this machine and print the expected time and memory of each run of a grid."""
+    from .runs.benchmark import plan
+
+    print(plan(_cells(asked)).to_string(index=False))
+    return 0
 
 
 def run_cells(asked: argparse.Namespace) -> int:
     """Run every experiment of a budget that is missing; exit code 1 if one could not be run."""
-    finished, failed = run_grid(_cells(asked), jobs=asked.jobs, runs_dir=asked.runs_dir, backend=asked.backend)
-    print("\n".join([_table(finished), *(f"open: {name}: {why}" for name, why in failed.items())]))
-    return 1 if failed else 0
+    from .runs.grid import run_grid
+
+    finished, failed = run_grid(
+        _cells(asked),
+        jobs=asked.jobs,
+        runs_dir=asked.runs_dir,
+        backend=asked.backend,
+    )
+    print(_table(finished))
+    for run_id, why in failed.items():
+        print(f"open: {run_id}: {why}")
+    return int(bool(failed))
 
 
-def plan_cells(asked: argparse.Namespace) -> None:
-    """Measure this machine and print the expected time and memory of each run of a grid."""
-    print(plan(_cells(asked)).to_string(index=False))
-
-
-def benchmark(asked: argparse.Namespace) -> None:
+def benchmark(asked: argparse.Namespace) -> int:
     """Print images/s of the bare training step and of the whole loop, and their ratio."""
+    from .runs.benchmark import images_per_second
+
     experiment = Experiment(asked.backbone, asked.image_size, "scratch", "smoke")
     speeds = images_per_second(experiment, steps=asked.steps, plain=asked.plain)
-    names = {"bare": "bare step", "loop": "whole loop", "plain": "plain float32 loop"}
-    print(*(f"{name} {speeds[key]:.0f} images/s" for key, name in names.items() if key in speeds), sep="\n")
+    print(f"bare step {speeds['bare']:.0f} images/s")
+    print(f"whole loop {speeds['loop']:.0f} images/s")
     if asked.plain:
+        print(f"plain float32 loop {speeds['plain']:.0f} images/s")
         print(f"whole loop ÷ plain float32 loop {speeds['speed_up']:.2f}")
     print(f"ratio {speeds['ratio']:.2f}")
+    return 0
 
 
-def results(asked: argparse.Namespace) -> int | None:
-    """Print recorded runs, as a table or JSON, or re-check them; exit code 1 if a record fails its check."""
+def results(asked: argparse.Namespace) -> int:
+    """Print recorded runs, as a table or JSON, or re-check them; exit code 1 if a record fails its
+    check.
+    """
+    from .runs.store import load_runs
+
     if asked.check:
-        wrong = {name: check_record(path) for name, path in record_paths(asked.runs_dir).items()}
-        print("\n".join(f"{name}: {'; '.join(lines) or 'good'}" for name, lines in wrong.items()) or "no runs")
-        return int(any(wrong.values()))
+        return _check_records(asked.runs_dir)
     runs = load_runs(runs_dir=asked.runs_dir, any_data=True)
-    shown = [{"experiment": asdict(run.experiment), "test": run.test, "provenance": run.provenance} for run in runs]
-    print(json.dumps(shown, ensure_ascii=False) if asked.json else _table(runs))
+    if not asked.json:
+        print(_table(runs))
+        return 0
+    rows = []
+    for run in runs:
+        rows.append(
+            {
+                "experiment": asdict(run.experiment),
+                "test": run.test,
+                "provenance": run.provenance,
+            }
+        )
+    print(json.dumps(rows, ensure_ascii=False))
+    return 0
 
 
-def publish_runs(asked: argparse.Namespace) -> None:
+def publish_runs(asked: argparse.Namespace) -> int:
     """Check the records in a folder and add them to the package."""
-    print("\n".join(path.name for path in publish(asked.folder)))
+    from .runs.store import publish
+
+    for path in publish(asked.folder):
+        print(path.name)
+    return 0
 
 
-def _cells(asked: argparse.Namespace) -> list[Experiment]:
-    axes = {"backbones": asked.backbone, "image_sizes": asked.image_size, "inits": asked.init}
-    others = {field.name: getattr(asked, field.name) for field in fields(Experiment)[4:]}
-    return grid(asked.budget, **{name: values for name, values in axes.items() if values}, **others)
+# --- what they print ------------------------------------------------------------------------------
 
 
-def _table(runs: list[Run]) -> str:
-    rows = [
-        {"run": run.id, "epochs": len(run.history), "valid": run.history.valid_accuracy.max()}
-        | {name: run.test[name] for name in ("accuracy", "top5", "tta_accuracy")}
-        | {"data": run.provenance["data"]["name"]}
-        for run in runs
-    ]
-    return pd.DataFrame(rows).to_string(index=False, float_format="{:.2%}".format) if rows else "no runs"
+def _print_images(split: str, images: "ImageSet") -> None:
+    import numpy as np
+
+    counts = np.bincount(images.labels, minlength=len(images.classes))
+    mean, std = images.channel_statistics()
+    print(f"{split}: {images!r}")
+    print(f"  {counts.min()} to {counts.max()} pictures a class")
+    print(f"  mean {_four_decimals(mean)}, std {_four_decimals(std)}")
+    print(f"  fingerprint {images.fingerprint}")
+
+
+def _four_decimals(values) -> str:
+    return " ".join(f"{value:.4f}" for value in values)
+
+
+def _print_superclasses(images: "ImageSet") -> None:
+    for number, name in enumerate(images.superclasses or ()):
+        labels = set(images.labels[images.coarse_labels == number])
+        members = sorted(images.classes[label] for label in labels)
+        print(f"  {name}: {', '.join(members)}")
+
+
+def _check_records(runs_dir: str | None) -> int:
+    from .runs.record import check_record
+    from .runs.store import record_paths
+
+    paths = record_paths(runs_dir)
+    if not paths:
+        print("no runs")
+    all_good = True
+    for run_id, path in paths.items():
+        problems = check_record(path)
+        all_good = all_good and not problems
+        print(f"{run_id}: {'; '.join(problems) or 'good'}")
+    return int(not all_good)
+
+
+def _table(runs: list["Run"]) -> str:
+    import pandas as pd
+
+    if not runs:
+        return "no runs"
+    rows = []
+    for run in runs:
+        rows.append(
+            {
+                "run": run.id,
+                "epochs": len(run.history),
+                "valid": run.history.valid_accuracy.max(),
+                "accuracy": run.test["accuracy"],
+                "top5": run.test["top5"],
+                "tta_accuracy": run.test["tta_accuracy"],
+                "data": run.provenance["data"]["name"],
+            }
+        )
+    return pd.DataFrame(rows).to_string(index=False, float_format="{:.2%}".format)
+
+
+# --- what can be asked ----------------------------------------------------------------------------
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:
-        self.exit(2, f"error: {message}; see --help\n")
+    """A parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"error: {message}; see --help\n")
 
 
-def _ask_for_experiment(parser: argparse.ArgumentParser, many: bool) -> None:
-    names = {"backbone": [*BACKBONES, "any timm name"], "init": INITS, "budget": BUDGETS}
-    for field in fields(Experiment):
-        several = many and field.name in ("backbone", "image_size", "init")
-        flag, needed = f"--{field.name.replace('_', '-')}", field.default is MISSING
-        options = {"type": field.type, "nargs": "+" if several else None, "help": ", ".join(names.get(field.name, ()))}
-        parser.add_argument(flag, required=needed and not several, default=None if needed else field.default, **options)
+def _cells(asked: argparse.Namespace) -> list[Experiment]:
+    """Return the experiments of a grid; an axis that was not named is the comparison's."""
+    return grid(
+        asked.budget,
+        backbones=asked.backbone,
+        image_sizes=asked.image_size,
+        inits=asked.init,
+        seed=asked.seed,
+        recipe=asked.recipe,
+        policy=asked.policy,
+        stem=asked.stem,
+        lr=asked.lr,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m cifarlib", description="Which backbone learns CIFAR-100 best?")
     commands = parser.add_subparsers(required=True, metavar="CMD")
 
-    def command(name: str, action, *, many: bool | None = None) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=action.__doc__, description=action.__doc__)
-        made.set_defaults(action=action)
-        if many is not None:
-            _ask_for_experiment(made, many)
-        return made
+    data_parser = _add_command(commands, "data", data)
+    data_parser.add_argument(
+        "--root",
+        help="Look in this folder (default: CIFARLIB_DATA, else data/).",
+    )
+    data_parser.add_argument(
+        "--source",
+        default="auto",
+        help="Take only this source: official, folder, hub or stand-in (default: the nearest).",
+    )
+    data_parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="Exit with 1 unless both splits are true CIFAR-100.",
+    )
 
-    made = command("data", data)
-    made.add_argument("--root", help="folder with the data (default: CIFARLIB_DATA, else data/)")
-    made.add_argument("--source", default="auto")
-    made.add_argument("--verify", action="store_true", help="exit with 1 unless both splits are true CIFAR-100")
-    made = command("train", train, many=False)
-    made.add_argument("--retrain", action="store_true", help="train even where you have a record")
-    command("plan", plan_cells, many=True)
-    made = command("grid", run_cells, many=True)
-    made.add_argument("--jobs", type=int, default=1, help="processes side by side")
-    made.add_argument("--backend", default="loky", help="joblib's: loky, or dask (a cluster of its own, or yours)")
-    made = command("benchmark", benchmark)
-    made.add_argument("--backbone", required=True)
-    made.add_argument("--image-size", type=int, required=True)
-    made.add_argument("--steps", type=int, default=20, help="batches of 64 a window; five windows are measured")
-    made.add_argument("--plain", action="store_true", help="measure the loop in plain float32 too")
-    made = command("results", results)
-    made.add_argument("--json", action="store_true")
-    made.add_argument("--check", action="store_true", help="check each record against its predictions")
-    for name in ("train", "grid", "results"):
-        commands.choices[name].add_argument("--runs-dir", help="default: CIFARLIB_RUNS, else runs/ in the repository")
-    command("publish", publish_runs).add_argument("folder")
+    train_parser = _add_command(commands, "train", train)
+    _add_cell(train_parser)
+    _add_variations(train_parser)
+    train_parser.add_argument(
+        "--retrain",
+        action="store_true",
+        help="Train even where you have a record.",
+    )
+    _add_runs_dir(train_parser)
+
+    plan_parser = _add_command(commands, "plan", plan_cells)
+    _add_cells(plan_parser)
+    _add_variations(plan_parser)
+
+    grid_parser = _add_command(commands, "grid", run_cells)
+    _add_cells(grid_parser)
+    _add_variations(grid_parser)
+    grid_parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        help="Run so many processes side by side (default: 1).",
+    )
+    grid_parser.add_argument(
+        "--backend",
+        default="loky",
+        help="Start them by joblib's loky (default), or by dask on a cluster of its own, or yours.",
+    )
+    _add_runs_dir(grid_parser)
+
+    benchmark_parser = _add_command(commands, "benchmark", benchmark)
+    benchmark_parser.add_argument("--backbone", required=True, help=BACKBONE_HELP)
+    benchmark_parser.add_argument("--image-size", type=int, required=True, help=IMAGE_SIZE_HELP)
+    benchmark_parser.add_argument(
+        "--steps",
+        type=int,
+        default=20,
+        help="Measure so many batches of 64 a window, in five windows (default: 20).",
+    )
+    benchmark_parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="Measure the loop in plain float32 too.",
+    )
+
+    results_parser = _add_command(commands, "results", results)
+    results_parser.add_argument(
+        "--json",
+        action="store_true",
+        help="Print a list of {experiment, test, provenance}.",
+    )
+    results_parser.add_argument(
+        "--check",
+        action="store_true",
+        help="Check each record against its predictions.",
+    )
+    _add_runs_dir(results_parser)
+
+    publish_parser = _add_command(commands, "publish", publish_runs)
+    publish_parser.add_argument("folder", help="Take the records below this folder.")
     return parser
+
+
+def _add_command(commands, name: str, action) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=action.__doc__, description=action.__doc__)
+    parser.set_defaults(action=action)
+    return parser
+
+
+def _add_cell(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that name one cell of the comparison."""
+    parser.add_argument("--backbone", required=True, help=BACKBONE_HELP)
+    parser.add_argument("--image-size", type=int, required=True, help=IMAGE_SIZE_HELP)
+    parser.add_argument("--init", required=True, help=INIT_HELP)
+    parser.add_argument("--budget", required=True, help=BUDGET_HELP)
+
+
+def _add_cells(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that name several cells."""
+    parser.add_argument(
+        "--backbone",
+        nargs="+",
+        default=list(BACKBONES),
+        help=f"{BACKBONE_HELP} Several may be named (default: all of the series).",
+    )
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        nargs="+",
+        default=list(IMAGE_SIZES),
+        help=f"{IMAGE_SIZE_HELP} Several may be named (default: 32 64 128).",
+    )
+    parser.add_argument(
+        "--init",
+        nargs="+",
+        default=list(INITS),
+        help=f"{INIT_HELP} Several may be named (default: both).",
+    )
+    parser.add_argument("--budget", required=True, help=BUDGET_HELP)
+
+
+def _add_variations(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of an experiment that have a default."""
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=Experiment.seed,
+        help="Draw weights and augmentation from this seed (default: 42).",
+    )
+    parser.add_argument(
+        "--recipe",
+        default=Experiment.recipe,
+        help=f"Move the weights by this recipe: {', '.join(RECIPES)} (default: writeup).",
+    )
+    parser.add_argument(
+        "--policy",
+        default=Experiment.policy,
+        help=f"Augment by this policy: {', '.join(POLICIES)} (default: writeup).",
+    )
+    parser.add_argument(
+        "--stem",
+        default=Experiment.stem,
+        help=f"Begin the net with this stem: {', '.join(STEMS)} (default: imagenet).",
+    )
+    parser.add_argument(
+        "--lr",
+        type=float,
+        default=None,
+        help="Begin at this learning rate (default: the recipe's, else the budget's).",
+    )
+
+
+def _add_runs_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--runs-dir",
+        help="Keep and find runs in this folder (default: CIFARLIB_RUNS, else runs/).",
+    )
 
 
 def main() -> int:
     """Run one command; bad input gives one line and exit code 2."""
     asked = _parser().parse_args()
     try:
-        return asked.action(asked) or 0
-    except (ValueError, FloatingPointError, OSError, BrokenExecutor, torch.OutOfMemoryError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return asked.action(asked)
+    except USER_ERRORS as error:
+        return _complain(error)
+    except RuntimeError as error:
+        # torch's kind, by its name: importing torch for it would take seconds
+        if type(error).__name__ != "OutOfMemoryError":
+            raise
+        return _complain(error)
     except KeyboardInterrupt as stop:
-        print(str(stop) or "stopped; the same command goes on from the last finished epoch", file=sys.stderr)
-        return 130
+        advice = "stopped; the same command goes on from the last finished epoch"
+        print(str(stop) or advice, file=sys.stderr)
+        return INTERRUPTED
+
+
+def _complain(error: Exception) -> int:
+    """Print an error in one line and return the exit code for bad input."""
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    return BAD_INPUT
 
 
 if __name__ == "__main__":

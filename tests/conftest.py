@@ -5,35 +5,59 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from helpers import small_set
 from PIL import Image
 
-from cifarlib import ImageSet, cifar100, sources, standin
-from cifarlib.data import canonical_order
+from cifarlib import ImageSet
+from cifarlib.data import facts, loader, sources, standin
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell script's background: the tests interrupt runs
+# as in a shell script's background; but the tests interrupt runs
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# small nets gain little from several threads, which stall each other where tests share the cores
+torch.set_num_threads(1)
 
-
-def small_set(split: str, n: int) -> ImageSet:
-    """Return `n` stand-in pictures as an ImageSet in canonical order."""
-    pictures = standin.generate(split, counts={split: n})
-    return ImageSet(*pictures, source="stand-in")[canonical_order(pictures.images, pictures.labels)]
+COLORS = {
+    "red": (200, 40, 40),
+    "green": (40, 200, 40),
+    "blue": (40, 40, 200),
+}
 
 
 @pytest.fixture(scope="session", autouse=True)
 def generate_once():
-    """Spare the tests the seconds that generating the same 60,000 stand-in pictures takes each time."""
-    generate, kept = standin.generate, {}
+    """Spare the tests the seconds that generating the same stand-in pictures takes each time."""
+    generate = standin.generate
+    kept = {}
 
-    def once(split: str, *, counts: dict[str, int] = cifar100.COUNTS) -> sources.Pictures:
+    def once(split: str, *, counts: dict[str, int] = facts.COUNTS) -> sources.Pictures:
         key = (split, counts[split])
         if key not in kept:
             kept[key] = generate(split, counts=counts)
         return kept[key]._replace(images=kept[key].images.copy())
 
     standin.generate = once
-    yield
+    yield generate
     standin.generate = generate
+
+
+@pytest.fixture(scope="session")
+def generate_anew(generate_once):
+    """The stand-in's own function, which keeps nothing."""
+    return generate_once
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_workers_unasked():
+    """Load pictures in the process itself, unless a test asks for workers.
+
+    A loader's workers wait for a core that nobody uses, which there is none of while tests run.
+    """
+    most = loader.MOST_WORKERS
+    loader.MOST_WORKERS = 0
+    yield
+    loader.MOST_WORKERS = most
 
 
 @pytest.fixture(scope="session")
@@ -50,14 +74,16 @@ def test() -> ImageSet:
 
 @pytest.fixture(scope="session")
 def mine(tmp_path_factory) -> Path:
-    """A folder of one's own: three classes of coloured noise, pictures of many sizes, quick to load."""
-    root, random = tmp_path_factory.mktemp("mine"), np.random.default_rng(0)
+    """A folder of one's own: three classes of coloured noise in many sizes, quick to load."""
+    root = tmp_path_factory.mktemp("mine")
+    rng = np.random.default_rng(0)
     for split, n in {"train": 40, "test": 8}.items():
-        for name, color in {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}.items():
+        for name, color in COLORS.items():
             folder = root / split / name
             folder.mkdir(parents=True)
             for number in range(n):
-                picture = np.clip(random.normal(color, 30, (*random.integers(20, 90, 2), 3)), 0, 255)
+                height, width = rng.integers(20, 90, 2)
+                picture = rng.normal(color, 30, (height, width, 3)).clip(0, 255)
                 Image.fromarray(picture.astype(np.uint8)).save(folder / f"{number}.jpg")
     return root
 

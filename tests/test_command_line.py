@@ -1,30 +1,41 @@
-"""The command line as a user types it: one line and exit code 2 for bad input, real processes for real work."""
+"""The command line as a user types it: one line and exit code 2 for bad input."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
+from helpers import NOWHERE
 
-from cifarlib import Experiment, __main__, cifar100, network
-from cifarlib.experiments import INITS
+from cifarlib import Experiment
+from cifarlib.__main__ import main
+from cifarlib.config import INITS
+from cifarlib.data import facts
+from cifarlib.utils.online import silent
 
-TRAIN = {"--backbone": "ResNet18", "--image-size": "32", "--init": "scratch", "--budget": "smoke"}
+TRAIN = {
+    "--backbone": "test_resnet",
+    "--image-size": "32",
+    "--init": "scratch",
+    "--budget": "smoke",
+}
+COMMANDS = ["data", "train", "plan", "grid", "benchmark", "results", "publish"]
 
 
 @pytest.fixture
 def call(monkeypatch, capsys):
-    """The command line in this process, which spares each call the seconds that importing torch takes."""
+    """The command line in this process, which spares each call the seconds that torch takes."""
 
     def command(*arguments: object, **surroundings: str) -> SimpleNamespace:
         monkeypatch.setattr(sys, "argv", ["cifarlib", *map(str, arguments)])
         for name, value in surroundings.items():
             monkeypatch.setenv(name, value)
-        network.silent.cache_clear()
+        silent.cache_clear()
         try:
-            code = __main__.main()
+            code = main()
         except SystemExit as leave:
             code = leave.code
         out, err = capsys.readouterr()
@@ -35,8 +46,14 @@ def call(monkeypatch, capsys):
 
 def train_arguments(**changes: str) -> list[str]:
     """Return the arguments of a smoke run with some of them changed."""
-    chosen = TRAIN | {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
-    return ["train", *(word for pair in chosen.items() for word in pair)]
+    changed = {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
+    words = ["train"]
+    for pair in (TRAIN | changed).items():
+        words += pair
+    return words
+
+
+# --- bad input ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -46,13 +63,24 @@ def train_arguments(**changes: str) -> list[str]:
         ({"image_size": "0"}, "got image_size 0"),
         ({"image_size": "big"}, "invalid int value: 'big'"),
         ({"budget": "smokey"}, "did you mean 'smoke'"),
+        ({"lr": "0"}, "got lr 0.0, expected a number above 0"),
+        ({"lr": "fast"}, "invalid float value: 'fast'"),
         ({"backbone": "inception_v3"}, "inception_v3 cannot take 32 px pictures"),
-        ({"init": "imagenet", "backbone": "SE-ResNeXt50"}, "no ImageNet weights for legacy_seresnext50_32x4d.in1k"),
+        (
+            {"init": "imagenet", "backbone": "SE-ResNeXt50"},
+            "no ImageNet weights for legacy_seresnext50_32x4d.in1k",
+        ),
     ],
 )
-def test_bad_input_gives_one_line_and_leaves_nothing(changes, words, call, tmp_path):
-    offline = {"https_proxy": "http://127.0.0.1:9", "CIFARLIB_DATA": str(tmp_path / "nothing"), "CIFARLIB_WEIGHTS": ""}
-    done = call(*train_arguments(**changes), "--runs-dir", tmp_path / "runs", **offline)
+def test_bad_input_gives_one_line_and_leaves_nothing(changes, words, call, mine, tmp_path):
+    done = call(
+        *train_arguments(**changes),
+        "--runs-dir",
+        tmp_path / "runs",
+        https_proxy=NOWHERE,
+        CIFARLIB_DATA=str(mine),
+        CIFARLIB_WEIGHTS="",
+    )
     assert done.returncode == 2
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -60,32 +88,50 @@ def test_bad_input_gives_one_line_and_leaves_nothing(changes, words, call, tmp_p
     assert not list(tmp_path.iterdir())
 
 
-def test_a_half_train_file_is_an_error_not_passed_over(call, tmp_path):
+@pytest.mark.parametrize("command", [["data"], [*train_arguments(), "--retrain"]], ids=" ".join)
+def test_a_damaged_file_is_an_error_and_not_passed_over(command, call, tmp_path):
     folder = tmp_path / "cifar-100-python"
     folder.mkdir()
-    for name in cifar100.FILE_MD5:
+    for name in facts.FILE_MD5:
         (folder / name).write_bytes(b"half a file")
-    for command in (["data"], [*train_arguments(), "--retrain", "--runs-dir", tmp_path / "runs"]):
-        done = call(*command, CIFARLIB_DATA=str(tmp_path))
-        assert done.returncode == 2
-        assert "is damaged: got MD5" in done.stderr
-        assert len(done.stderr.splitlines()) == 1
-    assert not (tmp_path / "runs").exists()
+    runs = tmp_path / "runs"
+    done = call(*command, CIFARLIB_DATA=str(tmp_path), CIFARLIB_RUNS=str(runs))
+    assert done.returncode == 2
+    assert "is damaged: got MD5" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not runs.exists()
 
 
-def test_a_runs_folder_below_a_file_is_refused_before_training(call, tmp_path):
+def test_a_runs_folder_below_a_file_is_refused_before_training(call, mine, tmp_path):
     (tmp_path / "file").write_text("")
-    done = call(*train_arguments(), "--retrain", "--runs-dir", tmp_path / "file" / "runs")
+    runs = tmp_path / "file" / "runs"
+    done = call(*train_arguments(), "--runs-dir", runs, CIFARLIB_DATA=str(mine))
     assert done.returncode == 2
     assert "cannot write to folder" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
+# --- the commands ---------------------------------------------------------------------------------
+
+
+def test_data_says_what_the_pictures_are_and_that_they_are_not_cifar100(call, mine):
+    done = call("data", "--root", mine)
+    assert done.returncode == 0
+    assert "train: 120 pictures, 32×32, 3 classes, not CIFAR-100: folder" in done.stdout
+    assert "test: 24 pictures" in done.stdout
+    assert "  40 to 40 pictures a class" in done.stdout
+    verified = call("data", "--root", mine, "--verify")
+    assert verified.returncode == 1
+    assert verified.stdout.endswith("this is not CIFAR-100\n")
+
+
+@pytest.mark.slow
 def test_train_shows_a_bar_and_the_second_time_only_the_record(call, mine, tmp_path, monkeypatch):
     monkeypatch.setenv("CIFARLIB_DATA", str(mine))
-    arguments = [*train_arguments(backbone="EfficientNet_lite0", init="imagenet"), "--runs-dir", tmp_path]
-    command = [sys.executable, "-m", "cifarlib", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, encoding="utf-8")
+    arguments = train_arguments(backbone="EfficientNet_lite0", init="imagenet")
+    arguments += ["--runs-dir", str(tmp_path)]
+    command = [sys.executable, "-m", "cifarlib", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=os.environ)
     assert done.returncode == 0, done.stderr
     assert "epoch 1/1, valid" in done.stderr
     (path,) = tmp_path.glob("*/record.json")
@@ -97,42 +143,115 @@ def test_train_shows_a_bar_and_the_second_time_only_the_record(call, mine, tmp_p
     assert again.stderr == ""
 
 
-def test_results_and_benchmark_speak_for_machines(call, tmp_path):
-    done = call("results", "--json", CIFARLIB_RUNS=str(tmp_path))
-    shown = json.loads(done.stdout)
-    assert {"experiment", "test", "provenance"} <= set(shown[0])
-    assert {"backbone", "image_size", "init", "budget", "seed"} <= set(shown[0]["experiment"])
-    assert call("results", "--check", CIFARLIB_RUNS=str(tmp_path)).returncode == 0
+def test_train_trains_at_the_rate_that_it_is_given(call, mine, tmp_path):
+    done = call(
+        *train_arguments(lr="0.25"),
+        "--runs-dir",
+        tmp_path,
+        CIFARLIB_DATA=str(mine),
+    )
+    assert done.returncode == 0, done.stderr
+    (path,) = tmp_path.glob("*-lr_0.25@*/record.json")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    assert record["experiment"]["lr"] == 0.25
+    assert record["history"]["lr"][0] == 0.25
+
+
+def test_results_as_json_have_the_experiment_the_test_and_the_provenance(call, tmp_path):
+    done = call("results", "--json", "--runs-dir", tmp_path)
+    for row in json.loads(done.stdout):
+        assert row.keys() == {"experiment", "test", "provenance"}
+        assert {"backbone", "image_size", "init", "budget", "seed", "lr"} <= row[
+            "experiment"
+        ].keys()
+
+
+def test_results_names_each_record_once_by_todays_id(call, tmp_path):
+    head, *rows = call("results", "--runs-dir", tmp_path).stdout.splitlines()
+    ids = [row.split()[0] for row in rows]
+    assert head.split()[0] == "run"
+    assert len(set(ids)) == len(ids)
+    assert "ResNet18-32px-imagenet-writeup-lr_0.001" in ids
+
+
+def test_a_broken_record_fails_the_check_and_is_named(call, tmp_path):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "record.json").write_text("{", encoding="utf-8")
-    done = call("results", "--check", CIFARLIB_RUNS=str(tmp_path))
+    done = call("results", "--check", "--runs-dir", tmp_path)
     assert done.returncode == 1
-    assert next(line for line in done.stdout.splitlines() if not line.endswith(": good")).startswith("broken: ")
-    (tmp_path / "broken" / "record.json").unlink()
-    done = call("benchmark", "--backbone", "mobilenetv3_small_050", "--image-size", 32, "--steps", 2, "--plain")
-    lines = done.stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["bare", "whole", "plain", "whole", "ratio"]
-    assert all(float(line.split()[-1]) > 0.1 for line in lines if "images/s" not in line)
+    bad = [line for line in done.stdout.splitlines() if not line.endswith(": good")]
+    assert len(bad) == 1
+    assert bad[0].startswith("broken: ")
 
 
-def test_plan_measures_each_net_and_prints_minutes_and_memory(call):
-    shape = {"backbone": "mobilenetv3_small_050", "image_size": 32}
-    done = call("plan", "--budget", "quick", "--backbone", shape["backbone"], "--image-size", shape["image_size"])
+def test_the_records_that_ship_pass_the_check(call, tmp_path):
+    assert call("results", "--check", "--runs-dir", tmp_path).returncode == 0
+
+
+def test_benchmark_prints_each_speed_and_how_they_compare(call):
+    shape = ["--backbone", "test_resnet", "--image-size", 32]
+    done = call("benchmark", *shape, "--steps", 1, "--plain")
+    names = []
+    for line in done.stdout.splitlines():
+        name, number = re.fullmatch(r"(.+?) ([\d.]+)(?: images/s)?", line).groups()
+        names.append(name)
+        assert float(number) > 0
+    assert names == [
+        "bare step",
+        "whole loop",
+        "plain float32 loop",
+        "whole loop ÷ plain float32 loop",
+        "ratio",
+    ]
+
+
+@pytest.mark.slow
+def test_plan_measures_each_net_once_and_prints_minutes_and_memory(call, monkeypatch):
+    monkeypatch.setattr("cifarlib.runs.benchmark.PLAN_SECONDS", 0.5)
+    done = call("plan", "--budget", "quick", "--backbone", "test_resnet", "--image-size", 32)
     assert done.returncode == 0, done.stderr
+    assert "1/1" in done.stderr  # one net, measured once for both runs
     head, *rows = done.stdout.splitlines()
     assert head.split() == ["run", "images/s", "minutes", "GB"]
-    assert [row.split()[0] for row in rows] == [Experiment(**shape, init=i, budget="quick").id for i in INITS]
-    for row in rows:
-        name, speed, minutes, memory = row.split()
-        pictures = Experiment(**shape, init=name.split("-")[2], budget="quick").pictures
-        assert float(minutes) == pytest.approx(pictures / float(speed) / 60, abs=0.06, rel=0.02)
-        assert 0.3 < float(memory) < 5
-    assert done.stderr.count("2/2") == 0  # one net, measured once for both runs
-    assert "1/1" in done.stderr
+    cells = [Experiment("test_resnet", 32, init, "quick") for init in INITS]
+    assert [row.split()[0] for row in rows] == [cell.id for cell in cells]
+    for row, cell in zip(rows, cells, strict=True):
+        _, speed, minutes, memory = row.split()
+        expected = cell.pictures / float(speed) / 60
+        assert float(minutes) == pytest.approx(expected, abs=0.06, rel=0.02)
+        assert 0.1 < float(memory) < 5
 
 
-@pytest.mark.parametrize("command", ["data", "train", "grid", "plan", "benchmark", "results", "publish"])
-def test_each_command_helps(command, call):
-    done = call(command, "--help")
+# --- help -----------------------------------------------------------------------------------------
+
+
+def test_the_commands_are_those_tested_here(call):
+    listed = re.findall(r"^    (\w+)\b", call("--help", COLUMNS="200").stdout, re.M)
+    assert listed == COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_and_each_of_its_flags_says_what_it_does(command, call):
+    done = call(command, "--help", COLUMNS="200")
     assert done.returncode == 0
-    assert "usage:" in done.stdout
+    usage, said, *_ = done.stdout.split("\n\n")
+    assert usage.startswith(f"usage: python -m cifarlib {command}")
+    assert said.strip()
+    assert flags_without_help(done.stdout) == []
+
+
+def flags_without_help(text: str) -> list[str]:
+    """Return the lines of a help page that name a flag and say nothing of it."""
+    lines = text.splitlines()
+    silent_lines = []
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        names_a_flag = re.match(r"  \S", line)
+        says_beside = re.match(r"  \S.*? {2,}\S", line)
+        says_below = following.startswith(" " * 20)
+        if names_a_flag and not says_beside and not says_below:
+            silent_lines.append(line)
+    return silent_lines
+
+
+def test_a_flag_without_help_would_be_caught():
+    assert flags_without_help("options:\n  -h, --help  show this\n  --dumb N\n") == ["  --dumb N"]

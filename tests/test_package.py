@@ -1,60 +1,127 @@
-"""The package stays small, and its imports point one way."""
+"""The package's parts depend on each other one way, and its names are what they say."""
 
 import ast
+import importlib.metadata
+import json
+import subprocess
+import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import cifarlib
-from cifarlib import BACKBONES, measured_speeds
-from cifarlib.experiments import IMAGE_SIZES
+import cifarlib.__main__
 
 PACKAGE = Path(cifarlib.__file__).parent
-ORDER = """files cifar100 network progress sources standin data augment weights models machine checkpoints training
-trainer evaluation statistics experiments records results running gridrun benchmark plots __main__"""
+MODULES = sorted(PACKAGE.rglob("*.py"))
+# a wing imports only from itself and from those to its left
+ORDER = [
+    "utils",
+    "config",
+    "data",
+    "models",
+    "training",
+    "evaluation",
+    "runs",
+    "report",
+    "__main__",
+]
+HEAVY = {"torch", "timm", "cv2", "albumentations"}
 
 
-def code_lines(path: Path) -> int:
-    """Count a module's lines without blank ones, comments and docstrings."""
-    text = path.read_text(encoding="utf-8")
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    nodes = [n for n in ast.walk(ast.parse(text)) if isinstance(n, documented) and ast.get_docstring(n)]
-    said = {line for node in nodes for line in range(node.body[0].lineno, node.body[0].end_lineno + 1)}
-    lines = enumerate(text.splitlines(), 1)
-    return sum(bool(line.strip()) and line.strip()[0] != "#" and number not in said for number, line in lines)
+def name_of(path: Path) -> str:
+    """Return where a module lies in the package."""
+    return path.relative_to(PACKAGE).as_posix()
 
 
-def test_imports_point_one_way():
-    assert sorted(ORDER.split()) == sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
-    for place, name in enumerate(ORDER.split()):
-        tree = ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
-        inner = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
-        imported = {n.module or a.name for n in inner for a in n.names} - {"__version__"}
-        assert imported <= set(ORDER.split()[:place]), name
+def wings_imported(path: Path) -> Iterator[str]:
+    """Yield from which of the package's wings a module imports."""
+    folder = path.relative_to(PACKAGE).parent.parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            assert not any(alias.name.startswith("cifarlib") for alias in node.names), path
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            assert not node.module.startswith("cifarlib"), path  # imports within are relative
+        elif isinstance(node, ast.ImportFrom):
+            base = folder[: len(folder) - node.level + 1]
+            for alias in node.names:
+                yield [*base, *(node.module or "").split("."), alias.name][0] or alias.name
 
 
-def test_small_is_a_feature():
-    assert sum(code_lines(path) for path in PACKAGE.glob("*.py")) < 1800
-    for path in PACKAGE.glob("*.py"):
-        assert len(path.read_text(encoding="utf-8").splitlines()) <= 210, path.name
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef):
-                assert node.end_lineno - node.body[0].lineno <= 40, f"{path.name}: {node.name}"
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if path.parent != PACKAGE or path.stem != "__init__"],
+    ids=name_of,
+)
+def test_a_wing_imports_only_from_itself_and_those_before_it(path):
+    wing = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    allowed = ORDER[: ORDER.index(wing) + 1]
+    assert set(wings_imported(path)) <= {*allowed, "__version__"}
 
 
-def test_public_names_say_what_they_are():
-    for path in PACKAGE.glob("*.py"):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-                assert ast.get_docstring(node), f"{path.name}: {node.name}"
+# --- public names ---------------------------------------------------------------------------------
+
+
+def listed_names() -> list[str]:
+    """Return the public names that __init__.pyi lists."""
+    tree = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    return [alias.asname for node in imports for alias in node.names]
+
+
+@pytest.mark.parametrize("name", listed_names())
+def test_a_listed_name_can_be_imported_and_is_in_dir(name):
+    assert getattr(cifarlib, name) is not None
+    assert name in dir(cifarlib)
+    assert name in cifarlib.__all__
+
+
+def test_an_unlisted_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = cifarlib.no_such_name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_modules_and_public_names_say_what_they_are(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), node.name
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), node.name
 
 
 def test_the_version_is_said_once_and_the_same():
-    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["version"] == cifarlib.__version__
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["version"] == cifarlib.__version__
 
 
-def test_the_measured_speeds_cover_the_comparison():
-    speeds = measured_speeds().set_index(["backbone", "image_size", "stem"])
-    assert {(b, s, "imagenet") for b in BACKBONES for s in IMAGE_SIZES} | {("ResNet18", 32, "cifar")} == {*speeds.index}
-    assert (speeds.images_per_second > 0).all()
-    assert speeds.device.nunique() == 1
+def test_the_command_cifarlib_is_the_command_line():
+    (script,) = importlib.metadata.entry_points(group="console_scripts", name="cifarlib")
+    assert script.load() is cifarlib.__main__.main
+
+
+# --- what is loaded -------------------------------------------------------------------------------
+
+SPY = """
+import json, runpy, sys
+sys.argv = ["cifarlib", *sys.argv[1:]]
+try:
+    runpy.run_module("cifarlib", run_name="__main__", alter_sys=True)
+except SystemExit as leave:
+    assert not leave.code, leave.code
+print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["results"]], ids=" ".join)
+def test_help_and_results_load_nothing_heavy(arguments):
+    command = [sys.executable, "-c", SPY, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    assert not HEAVY & set(json.loads(done.stderr))

@@ -1,0 +1,118 @@
+"""The write-up's augmentation, and a natural one beside it."""
+
+import os
+
+# else the import asks a registry and warns offline
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+import albumentations as A
+import cv2
+from albumentations.pytorch import ToTensorV2
+
+from ..config import IMAGENET_MEAN, IMAGENET_STD, POLICIES
+from ..utils.errors import unknown
+
+MIRROR = cv2.BORDER_REFLECT_101  # what is moved in from outside the picture
+
+
+def policy_steps(image_size: int, policy: str = "writeup") -> dict[str, A.BasicTransform]:
+    """Return a policy's random steps by name, in order, for square pictures of `image_size` pixels.
+
+    "writeup": the published one. "natural": what suits photographs: pad by an eighth and crop,
+    horizontal flip, mild colour, one hole a quarter as wide as the picture. "none": no step at all.
+    Raises ValueError for another name.
+    """
+    if policy == "writeup":
+        return _writeup_steps()
+    if policy == "natural":
+        return _natural_steps(image_size)
+    if policy == "none":
+        return {}
+    raise unknown("policy", policy, POLICIES)
+
+
+def _writeup_steps() -> dict[str, A.BasicTransform]:
+    shift = (-0.0625, 0.0625)  # shares of the side
+    return {
+        "Transpose": A.Transpose(p=0.5),
+        "HorizontalFlip": A.HorizontalFlip(p=0.5),
+        "VerticalFlip": A.VerticalFlip(p=0.5),
+        # albumentations 1's ShiftScaleRotate with its defaults: one scale for both axes
+        "ShiftScaleRotate": A.Affine(
+            translate_percent={"x": shift, "y": shift},
+            scale=(0.9, 1.1),
+            rotate=(-45, 45),
+            keep_ratio=True,
+            border_mode=MIRROR,
+            p=0.5,
+        ),
+        "CoarseDropout": _holes(count=20, side=2),
+        # the published limits; the library's unit is a level of 255, so they move next to nothing
+        "HueSaturationValue": A.HueSaturationValue(0.2, 0.3, 0.2, p=0.5),
+    }
+
+
+def _natural_steps(image_size: int) -> dict[str, A.BasicTransform]:
+    return {
+        "Pad": A.Pad(padding=image_size // 8, border_mode=MIRROR, p=1.0),
+        "RandomCrop": A.RandomCrop(image_size, image_size, p=1.0),
+        "HorizontalFlip": A.HorizontalFlip(p=0.5),
+        "ColorJitter": A.ColorJitter(
+            brightness=(0.8, 1.2),
+            contrast=(0.8, 1.2),
+            saturation=(0.8, 1.2),
+            hue=(-0.02, 0.02),
+            p=0.5,
+        ),
+        "CoarseDropout": _holes(count=1, side=max(1, image_size // 4)),
+    }
+
+
+def _holes(*, count: int, side: int) -> A.CoarseDropout:
+    """Return a step that blackens `count` squares of `side` pixels."""
+    return A.CoarseDropout(
+        num_holes_range=(count, count),
+        hole_height_range=(side, side),
+        hole_width_range=(side, side),
+        fill=0,
+        p=0.5,
+    )
+
+
+def train_transform(
+    image_size: int,
+    policy: str = "writeup",
+    *,
+    mean: tuple = IMAGENET_MEAN,
+    std: tuple = IMAGENET_STD,
+    normalize: bool = True,
+) -> A.Compose:
+    """Return the random training pipeline: a picture uint8 (H, W, 3) in, a square tensor out.
+
+    The tensor (3, image_size, image_size) is float32, normalised with `mean` and `std`, or with
+    normalize=False uint8, for those who normalise whole batches on the device. Steps: see
+    policy_steps. ValueError for a size below one pixel.
+    """
+    if not isinstance(image_size, int) or image_size < 1:
+        raise ValueError(
+            f"got image size {image_size!r}, expected a whole number of pixels, 1 or more"
+        )
+    steps: list[A.BasicTransform] = [
+        A.Resize(image_size, image_size, interpolation=cv2.INTER_LINEAR),
+    ]
+    steps += policy_steps(image_size, policy).values()
+    if normalize:
+        steps.append(A.Normalize(mean, std))
+    steps.append(ToTensorV2())
+    return A.Compose(steps)
+
+
+def eval_transform(
+    image_size: int,
+    *,
+    mean: tuple = IMAGENET_MEAN,
+    std: tuple = IMAGENET_STD,
+    normalize: bool = True,
+) -> A.Compose:
+    """Return the fixed pipeline for validation and test: resize, normalise, to tensor."""
+    return train_transform(image_size, "none", mean=mean, std=std, normalize=normalize)

@@ -1,0 +1,22 @@
+"""The facts of CIFAR-100 that hold without reading a picture (Krizhevsky 2009)."""
+
+import json
+
+from ..utils.files import PACKAGE
+
+_FACTS = json.loads((PACKAGE / "data" / "facts.json").read_text(encoding="utf-8"))
+
+COUNTS: dict[str, int] = _FACTS["counts"]
+SUPERCLASSES: dict[str, list[str]] = _FACTS["superclasses"]
+SUPERCLASS_OF: dict[str, str] = {}  # class -> superclass
+for _family, _names in SUPERCLASSES.items():
+    for _name in _names:
+        SUPERCLASS_OF[_name] = _family
+CLASSES = tuple(sorted(SUPERCLASS_OF))
+ARCHIVE_URL: str = _FACTS["archive_url"]
+ARCHIVE_MD5: str = _FACTS["archive_md5"]
+FILE_MD5: dict[str, str] = _FACTS["file_md5"]
+HUB_URL: str = _FACTS["hub_url"]
+HUB_REPOSITORY: str = _FACTS["hub_repository"]
+# SHA-256 of each split in canonical order: see ImageSet.fingerprint
+FINGERPRINTS: dict[str, str] = _FACTS["fingerprints"]

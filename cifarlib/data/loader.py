@@ -1,0 +1,145 @@
+"""Batches of augmented pictures that repeat themselves exactly, whatever the number of workers."""
+
+import contextlib
+import os
+import random
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import albumentations as A
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from .images import ImageSet
+
+MOST_WORKERS = 4  # by default
+
+
+class AugmentedImages(Dataset):
+    """Pictures through a transform; a key (epoch, position) gives (tensor (3, S, S), label).
+
+    Its randomness is a function of (seed, epoch, position) alone, never of the worker or an earlier
+    call.
+    """
+
+    def __init__(self, images: ImageSet, transform: A.Compose, *, seed: int = 42) -> None:
+        self.images = images
+        self.transform = transform
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[torch.Tensor, int]:
+        epoch, position = key
+        rng = np.random.default_rng((self.seed, epoch, position))
+        # albumentations draws from NumPy's generator and from Python's
+        python_rng = random.Random(int(rng.integers(2**63)))
+        self.transform.set_random_state(rng, python_rng)
+        picture = self.images.images[position]
+        label = int(self.images.labels[position])
+        return self.transform(image=picture)["image"], label
+
+
+class EpochBatches:
+    """Batches of (epoch, position) keys, shuffled as a function of (seed, epoch) alone."""
+
+    def __init__(self, n_images: int, batch_size: int, *, shuffle: bool, seed: int) -> None:
+        self.n_images = n_images
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        full, rest = divmod(self.n_images, self.batch_size)
+        if rest == 0:
+            return full
+        if rest == 1 and self.shuffle and full:  # in training: BatchNorm needs two pictures
+            return full
+        return full + 1
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order = np.arange(self.n_images)
+        if self.shuffle:
+            rng = np.random.default_rng((self.seed, self.epoch))
+            order = rng.permutation(order)
+        for number in range(len(self)):
+            start = number * self.batch_size
+            positions = order[start : start + self.batch_size]
+            yield [(self.epoch, int(position)) for position in positions]
+
+
+class CalmLoader(DataLoader):
+    """A DataLoader that lets a Ctrl-C wait while its workers start.
+
+    Python drops an exception that comes within a fork.
+    """
+
+    def __iter__(self) -> Any:
+        # signals come to the main thread only
+        if threading.current_thread() is not threading.main_thread():
+            return super().__iter__()
+        came = []
+        before = signal.signal(signal.SIGINT, lambda *_: came.append(True))
+        try:
+            return super().__iter__()
+        finally:
+            signal.signal(signal.SIGINT, before)
+            if came:
+                signal.raise_signal(signal.SIGINT)
+
+
+def make_loader(
+    images: ImageSet,
+    transform: A.Compose,
+    *,
+    batch_size: int = 64,
+    shuffle: bool = False,
+    seed: int = 42,
+    num_workers: int | None = None,
+) -> DataLoader:
+    """Return batches (tensor (B, 3, S, S), labels int64 (B,)).
+
+    `loader.batch_sampler.epoch` is the epoch. Any number of workers gives the same batches. The
+    default is one for each core, at most four, and none on Windows, where starting one costs
+    seconds.
+    """
+    if num_workers is None:
+        num_workers = _default_workers()
+    return CalmLoader(
+        AugmentedImages(images, transform, seed=seed),
+        batch_sampler=EpochBatches(len(images), batch_size, shuffle=shuffle, seed=seed),
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+        worker_init_fn=_step_aside,
+        pin_memory=torch.cuda.is_available(),
+        # its own, so that dropout's draws do not depend on the workers
+        generator=torch.Generator(),
+    )
+
+
+def _default_workers() -> int:
+    if os.name == "nt":
+        return 0
+    return min(MOST_WORKERS, os.cpu_count() or 1)
+
+
+def _step_aside(worker: int) -> None:
+    """Let a loader's worker run only while the training step does not need all cores.
+
+    One that takes a core from the step stalls the other cores too.
+    """
+    # Ctrl-C is for the main process, which ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(0)
+    if hasattr(os, "nice"):
+        os.nice(19)
+    # on Linux whoever else wakes up comes first, at once; some sandboxes do not allow it
+    if hasattr(os, "SCHED_IDLE"):
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

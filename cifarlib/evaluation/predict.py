@@ -1,0 +1,131 @@
+"""What a trained model says of pictures it has not seen, as they are and flipped."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..training.device import Device
+from ..training.loop import logits_of
+from ..utils.errors import unknown
+from .metrics import accuracy, likeliest, top5
+
+# view -> the axes of (N, 3, S, S) along which a picture is flipped
+VIEWS: dict[str, tuple[int, ...]] = {
+    "as is": (),
+    "horizontal flip": (3,),
+    "vertical flip": (2,),
+    "both flips": (2, 3),
+}
+# policy -> the views that its test-time augmentation averages: those it was trained on
+TTA_VIEWS: dict[str, tuple[str, ...]] = {
+    "writeup": ("as is", "horizontal flip", "vertical flip"),
+    "natural": ("as is", "horizontal flip"),
+    "none": ("as is",),
+}
+PASSES = 3  # of the write-up's random test-time augmentation
+
+
+def predict(
+    model: nn.Module,
+    batches: Iterable,
+    *,
+    device: Device,
+    views: Iterable[str] = ("as is",),
+    micro_batches: int = 1,
+) -> np.ndarray:
+    """Return class probabilities, float32 (V, N, C): the softmax of the logits for each of V views.
+
+    A view is the picture flipped along fixed axes: see VIEWS. micro_batches: parts in which a batch
+    goes through the model, where the memory is short. Raises ValueError for an unknown view.
+    """
+    views = list(views)
+    for view in views:
+        if view not in VIEWS:
+            raise unknown("view", view, VIEWS)
+    model.eval()
+    by_batch = []
+    with torch.inference_mode():
+        for images, _ in batches:
+            images = device.prepare(images)
+            by_view = []
+            for view in views:
+                turned = images
+                if VIEWS[view]:
+                    turned = images.flip(VIEWS[view])
+                by_view.append(logits_of(model, turned, device=device, micro_batches=micro_batches))
+            logits = torch.stack(by_view)  # (V, B, C)
+            by_batch.append(logits.float().softmax(-1).cpu())
+    return torch.cat(by_batch, dim=1).numpy()
+
+
+def tta(probabilities: np.ndarray) -> np.ndarray:
+    """Return the mean over views: test-time augmentation, (V, N, C) in, (N, C) out."""
+    return probabilities.mean(axis=0)
+
+
+def random_tta_accuracies(
+    by_view: np.ndarray,
+    labels: np.ndarray,
+    *,
+    draws: int = 10,
+    seed: int = 42,
+) -> list[float]:
+    """Return the accuracies of `draws` repetitions of the write-up's random test-time augmentation.
+
+    by_view: probabilities (4, N, C) of the views in VIEWS, in that order. The write-up sums three
+    passes, each flipping each way with probability one half; those flips pick among the four views,
+    so that drawing views is the same as running the model again.
+    """
+    rng = np.random.default_rng(seed)  # a fixed one, so that a record is made the same again
+    n = len(labels)
+    accuracies = []
+    for _ in range(draws):
+        total = np.zeros(by_view.shape[1:], by_view.dtype)
+        for _ in range(PASSES):
+            drawn_views = rng.integers(0, len(VIEWS), n)
+            total += by_view[drawn_views, np.arange(n)]
+        accuracies.append(accuracy(total, labels))
+    return accuracies
+
+
+def score(
+    model: nn.Module,
+    batches: Iterable,
+    labels: np.ndarray,
+    *,
+    device: Device,
+    policy: str,
+    micro_batches: int = 1,
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return (results, predictions) on the test pictures, for a record: see Run."""
+    by_view = predict(
+        model,
+        batches,
+        device=device,
+        views=VIEWS,
+        micro_batches=micro_batches,
+    )
+    plain = by_view[0]  # the first view is the picture as it is
+    tta_views = TTA_VIEWS[policy]
+    places = [list(VIEWS).index(view) for view in tta_views]
+    averaged = tta(by_view[places])
+    results = {
+        "accuracy": accuracy(plain, labels),
+        "top5": top5(plain, labels),
+        "tta_accuracy": accuracy(averaged, labels),
+        "tta_views": list(tta_views),
+        "random_tta_accuracies": random_tta_accuracies(by_view, labels),
+    }
+    classes = likeliest(plain)
+    probabilities = np.take_along_axis(plain, classes, axis=1)
+    predictions = {
+        "labels": labels.astype(np.uint16),
+        "classes": classes.astype(np.uint16),
+        "tta": averaged.argmax(1).astype(np.uint16),
+        # three decimals are all that is read off them, and pack into half the bytes
+        "probabilities": probabilities.round(3).astype(np.float16),
+    }
+    return results, predictions

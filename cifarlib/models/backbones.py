@@ -1,0 +1,144 @@
+"""The write-up's backbones, and any other of timm's, with a head of 100 outputs."""
+
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from torch import nn
+
+from ..config import STEMS, timm_name
+from ..utils.errors import first_line, last_line, unknown
+from .weights import Weights, find_weights, pretrained_config, read_weights
+
+# what a net raises for pictures, or weights, that it cannot take
+CANNOT_TAKE = (AssertionError, RuntimeError, TypeError, ValueError)
+
+
+def create_model(
+    backbone: str,
+    num_classes: int = 100,
+    *,
+    pretrained: bool | str | Path | Weights = False,
+    stem: str = "imagenet",
+    image_size: int | None = None,
+) -> nn.Module:
+    """Return a network with one linear head: float (N, 3, S, S) in, logits (N, num_classes) out.
+
+    backbone: a name in BACKBONES or any of timm's. pretrained: False, True (see find_weights), a
+    weights file or Weights. stem: "cifar" puts a 3×3 stride-1 convolution in place of a ResNet-like
+    net's 7×7 stride-2 one and drops its max-pool (He et al. 2015, section 4.2). image_size: pixels;
+    ValueError for a net that can't take it.
+    """
+    name = timm_name(backbone)
+    if stem not in STEMS:
+        raise unknown("stem", stem, STEMS)
+    options = _options(name, image_size)
+    weights = _resolve_weights(pretrained, name)
+    if weights is None:
+        model = _build(backbone, num_classes, options, what=f"{image_size} px pictures")
+    else:
+        what = f"the weights ({weights.origin})"
+        _check_tensors(weights, name, options, what)
+        options |= _weights_options(weights, name)
+        model = _build(backbone, num_classes, options, what=what)
+    if stem == "cifar":
+        _use_cifar_stem(model, backbone)
+    if image_size is not None:
+        _check_size(model, backbone, image_size)
+    return model.train()
+
+
+def is_depthwise(model: nn.Module) -> bool:
+    """Say whether a net has depthwise convolutions, one filter a channel."""
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1:
+            return True
+    return False
+
+
+# --- the steps of create_model --------------------------------------------------------------------
+
+
+def _resolve_weights(pretrained: bool | str | Path | Weights, name: str) -> Weights | None:
+    if isinstance(pretrained, Weights):
+        return pretrained
+    if isinstance(pretrained, str | Path):
+        return read_weights(pretrained, name)
+    if pretrained:
+        return find_weights(name)
+    return None
+
+
+def _options(name: str, image_size: int | None) -> dict[str, Any]:
+    """Return what timm must be told about a net besides its name."""
+    options: dict[str, Any] = {}
+    if image_size is not None and getattr(timm.get_pretrained_cfg(name), "fixed_input_size", False):
+        options["img_size"] = image_size  # transformers are built for one size
+    if timm.models.is_model_in_modules(name.split(".")[0], ["resnet"]):
+        # as torchvision's, the write-up's, begin; timm's residual branches would begin at nought
+        options["zero_init_last"] = False
+    return options
+
+
+def _check_tensors(weights: Weights, name: str, options: dict[str, Any], what: str) -> None:
+    """Raise ValueError if the net has tensors that the weights lack."""
+    # in one line; timm itself would list every tensor
+    expected = timm.create_model(name, **options).state_dict()
+    missing = sorted(set(expected) - set(weights.state))
+    if missing:
+        raise ValueError(
+            f"{what} are not {name}'s: {len(missing)} tensors missing, {missing[0]} the first"
+        )
+
+
+def _weights_options(weights: Weights, name: str) -> dict[str, Any]:
+    """Return what makes timm load these weights, as if they were its own."""
+    overlay: dict[str, Any] = {
+        "state_dict": dict(weights.state),
+        "mean": weights.mean,
+        "std": weights.std,
+    }
+    head = weights.state.get(f"{pretrained_config(name).classifier}.weight")
+    if head is not None:
+        overlay["num_classes"] = len(head)  # else timm takes it for ImageNet's thousand
+    return {"pretrained": True, "pretrained_cfg_overlay": overlay}
+
+
+def _build(backbone: str, num_classes: int, options: dict[str, Any], *, what: str) -> nn.Module:
+    try:
+        return timm.create_model(timm_name(backbone), num_classes=num_classes, **options)
+    except CANNOT_TAKE as error:
+        raise ValueError(f"{backbone} cannot take {what}: {last_line(error)}") from None
+
+
+def _use_cifar_stem(model: nn.Module, backbone: str) -> None:
+    """Make a ResNet-like net's first convolution a 3×3 one of stride 1, and drop its max-pool."""
+    owner = getattr(model, "layer0", model)  # timm's legacy SE nets keep the convolution in layer0
+    first = getattr(owner, "conv1", None)
+    pool = next((name for name in ("maxpool", "pool0") if hasattr(model, name)), None)
+    if not isinstance(first, nn.Conv2d) or pool is None:
+        raise ValueError(
+            f"{backbone} has no ResNet-like stem: stem='cifar' expects conv1 and a max-pool"
+        )
+    owner.conv1 = nn.Conv2d(
+        first.in_channels,
+        first.out_channels,
+        kernel_size=3,
+        stride=1,
+        padding=1,
+        bias=first.bias is not None,
+    )
+    nn.init.kaiming_normal_(owner.conv1.weight, mode="fan_out", nonlinearity="relu")
+    setattr(model, pool, nn.Identity())
+
+
+def _check_size(model: nn.Module, backbone: str, image_size: int) -> None:
+    """Raise ValueError if a net cannot take pictures of this size; two go through it."""
+    try:
+        with torch.inference_mode():
+            model.eval()(torch.zeros(2, 3, image_size, image_size))
+    except CANNOT_TAKE as error:
+        raise ValueError(
+            f"{backbone} cannot take {image_size} px pictures: {first_line(error)}"
+        ) from None

@@ -1,0 +1,1 @@
+"""Experiments carried out: run, recorded, found again, checked, published."""

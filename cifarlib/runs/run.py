@@ -1,0 +1,298 @@
+"""Running an experiment: its record if there is one, else training, one test and a new record."""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import os
+import platform
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors.torch import save
+from torch import nn
+from torch.utils.data import DataLoader
+
+from ..config import BACKBONES, BUDGETS, RECIPES, Experiment, timm_name
+from ..data.augment import eval_transform, train_transform
+from ..data.facts import FINGERPRINTS
+from ..data.images import ImageSet, holds_own_pictures, load_cifar100, split_folds
+from ..data.loader import make_loader
+from ..evaluation.predict import score
+from ..models.backbones import create_model
+from ..models.weights import MissingWeights, Weights, find_weights
+from ..training.device import Device, choose_device, describe_device
+from ..training.trainer import Trainer, fit
+from ..utils.files import ensure_folder, write_bytes
+from .record import BEST, RECORD, Run, read_record, write_record
+from .store import fair_runs, find_own_run, find_published_run, own_folder, own_paths
+
+CHECKPOINT = "checkpoint.pt"
+LOCK = "lock"
+HOLDER = "holder.txt"
+LIBRARIES = ("torch", "torchvision", "timm", "albumentations", "opencv-python-headless", "numpy")
+EVAL_BATCH = 256  # pictures
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The pictures of a run, in three parts."""
+
+    train: ImageSet  # what is learned from
+    valid: ImageSet  # what validates each epoch
+    test: ImageSet  # what is tested once
+
+
+def run(
+    experiment: Experiment,
+    retrain: bool = False,
+    *,
+    runs_dir: str | Path | None = None,
+    data: tuple[ImageSet, ImageSet] | None = None,
+    num_workers: int | None = None,
+    published: bool = True,
+    progress: bool | int = True,
+) -> Run:
+    """Return the run of an experiment: its record, else train it, test it once and record that.
+
+    data: (train, test) image sets; load_cifar100's by default. num_workers: see make_loader; it
+    changes no number. progress: whether to draw a bar, or on which line of the terminal. A run that
+    was interrupted goes on from its last epoch. Records of one's own on these very pictures come
+    before published ones; `retrain` passes over both, published=False over the latter. Raises
+    ValueError where the experiment cannot be run.
+    """
+    root = own_folder(runs_dir)
+    own_pictures = data is not None or holds_own_pictures()
+    use_published = published and not retrain
+    if use_published and not own_pictures and not _has_own_runs(experiment, root):
+        found = find_published_run(experiment.id)  # at once, without loading a picture
+        if found:
+            return found
+
+    train, test = data or (load_cifar100("train"), load_cifar100("test"))
+    run_id = run_identity(experiment, train, test)
+    is_cifar100 = run_id == experiment.id
+    train = replace(train, is_cifar100=is_cifar100)  # a part of CIFAR-100 is not CIFAR-100
+    found = None
+    if not retrain:
+        found = find_own_run(run_id, runs_dir=root)
+    # one's own pictures never get a run on CIFAR-100
+    if found is None and use_published and (is_cifar100 or not own_pictures):
+        found = find_published_run(experiment.id)
+    if found:
+        return found
+
+    weights = None
+    if experiment.init == "imagenet":
+        weights = find_weights(timm_name(experiment.backbone))
+    torch.manual_seed(experiment.seed)  # after find_weights, which may draw random numbers
+    model = create_model(
+        experiment.backbone,
+        len(train.classes),
+        pretrained=weights or False,
+        stem=experiment.stem,
+        image_size=experiment.image_size,
+    )
+    parts = _split(experiment, train, test)
+    folder = ensure_folder(root / run_id)
+    with _alone_in(folder):
+        if not retrain and (folder / RECORD).exists():  # finished by another process meanwhile
+            return read_record(folder / RECORD)
+        return _train(
+            experiment,
+            model,
+            folder,
+            weights=weights,
+            parts=parts,
+            num_workers=num_workers,
+            progress=progress,
+        )
+
+
+def run_identity(experiment: Experiment, train: ImageSet, test: ImageSet) -> str:
+    """Return the experiment's id; on other pictures than CIFAR-100's a fingerprint follows it."""
+    if train.fingerprint == FINGERPRINTS["train"] and test.fingerprint == FINGERPRINTS["test"]:
+        return experiment.id
+    both = train.fingerprint + test.fingerprint
+    return f"{experiment.id}@{hashlib.sha256(both.encode()).hexdigest()[:8]}"
+
+
+def collect_runs(
+    backbones: Iterable[str],
+    image_size: int,
+    init: str,
+    *,
+    budget: str = "smoke",
+) -> dict[str, Run | None]:
+    """Return for each backbone its recorded run (see fair_runs), else train it at `budget`.
+
+    None stands for a run that stays open because its ImageNet weights are not at hand: those of the
+    series' backbones are not downloaded unasked, so that the notebooks show the same everywhere.
+    """
+    runs = fair_runs(backbones, image_size, init)
+    for backbone, found in runs.items():
+        if found is None:
+            with contextlib.suppress(MissingWeights):
+                if init == "imagenet" and backbone in BACKBONES:
+                    find_weights(timm_name(backbone), download=False)
+                runs[backbone] = run(Experiment(backbone, image_size, init, budget))
+    return runs
+
+
+# --- the steps of a run ---------------------------------------------------------------------------
+
+
+def _has_own_runs(experiment: Experiment, root: Path) -> bool:
+    """Say whether one's own runs hold the experiment, on whatever pictures."""
+    return any(run_id.startswith(experiment.id) for run_id in own_paths(root))
+
+
+def _split(experiment: Experiment, train: ImageSet, test: ImageSet) -> Parts:
+    """Return as many pictures of each part as the budget allows; fold 0 validates."""
+    budget = BUDGETS[experiment.budget]
+    kept, held_out = split_folds(train)
+    return Parts(
+        train=kept[: budget.n_train],
+        valid=held_out[: budget.n_valid],
+        test=test[: budget.n_test],
+    )
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold a run's folder; ValueError that says who holds it, if another process does."""
+    holder = folder / HOLDER
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            holder.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
+            for left_by_a_kill in folder.glob(".*.tmp"):
+                left_by_a_kill.unlink()
+            yield
+    except Timeout:
+        who = "another process"
+        if holder.exists():
+            who = holder.read_text(encoding="utf-8")
+        raise ValueError(
+            f"{who} is training {folder.name} in {folder.parent}: wait for it, then ask again"
+        ) from None
+
+
+def _train(
+    experiment: Experiment,
+    model: nn.Module,
+    folder: Path,
+    *,
+    weights: Weights | None,
+    parts: Parts,
+    num_workers: int | None,
+    progress: bool | int,
+) -> Run:
+    """Train a model through all epochs, test its best weights once, and record that."""
+    device = choose_device(model)
+    if weights:  # pictures are normalised as the weights expect
+        device = choose_device(model, mean=weights.mean, std=weights.std)
+    train_loader, valid_loader, test_loader = _make_loaders(experiment, parts, num_workers)
+    trainer = Trainer(
+        model,
+        train_loader,
+        valid_loader,
+        device,
+        epochs=experiment.epochs,
+        lr=experiment.learning_rate,
+        recipe=RECIPES[experiment.recipe],
+        checkpoint=folder / CHECKPOINT,
+        owner=folder.name,
+    )
+    fit(trainer, name=folder.name, progress=progress)
+
+    model.load_state_dict(trainer.best_state)
+    test, predictions = score(
+        model,
+        test_loader,
+        parts.test.labels,
+        device=device,
+        policy=experiment.policy,
+        micro_batches=trainer.micro_batches,
+    )
+    # safetensors takes no channels-last tensors
+    best = {name: tensor.contiguous() for name, tensor in trainer.best_state.items()}
+    write_bytes(folder / BEST, save(best))
+    provenance = _provenance(parts, weights, device)
+    provenance["batch_pieces"] = trainer.micro_batches
+    provenance["seconds"] = round(trainer.frame.seconds.sum(), 1)
+    finished = write_record(
+        folder,
+        experiment,
+        trainer.frame,
+        test=test,
+        provenance=provenance,
+        predictions=predictions,
+    )
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    return finished
+
+
+def _make_loaders(
+    experiment: Experiment,
+    parts: Parts,
+    num_workers: int | None,
+) -> tuple[DataLoader, DataLoader, DataLoader]:
+    """Return the batches of training, validation and test, not yet normalised.
+
+    The device does that, for uint8 pictures travel four times lighter than float32.
+    """
+    random_steps = train_transform(experiment.image_size, experiment.policy, normalize=False)
+    no_steps = eval_transform(experiment.image_size, normalize=False)
+    train_loader = make_loader(
+        parts.train,
+        random_steps,
+        batch_size=RECIPES[experiment.recipe].batch_size,
+        shuffle=True,
+        seed=experiment.seed,
+        num_workers=num_workers,
+    )
+    valid_loader = make_loader(parts.valid, no_steps, batch_size=EVAL_BATCH, num_workers=0)
+    test_loader = make_loader(parts.test, no_steps, batch_size=EVAL_BATCH, num_workers=0)
+    return train_loader, valid_loader, test_loader
+
+
+def _provenance(parts: Parts, weights: Weights | None, device: Device) -> dict[str, Any]:
+    """Return how a run was made, for its record."""
+    from .. import __version__
+
+    weights_said = None
+    if weights:
+        weights_said = {
+            "origin": weights.origin,
+            "sha256": weights.sha256,
+            "mean": weights.mean,
+            "std": weights.std,
+        }
+    versions = {"python": platform.python_version(), "cifarlib": __version__}
+    for library in LIBRARIES:
+        versions[library] = importlib.metadata.version(library)
+    return {
+        "data": {
+            "name": parts.train.name,
+            "source": parts.train.source,
+            "cifar100": parts.train.is_cifar100,
+            "classes": len(parts.train.classes),
+            "counts": {
+                "train": len(parts.train),
+                "valid": len(parts.valid),
+                "test": len(parts.test),
+            },
+            "fingerprints": {
+                "train": parts.train.fingerprint,
+                "valid": parts.valid.fingerprint,
+                "test": parts.test.fingerprint,
+            },
+        },
+        "weights": weights_said,
+        "device": describe_device(device.torch_device),
+        "precision": device.precision,
+        "versions": versions,
+    }

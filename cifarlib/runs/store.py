@@ -1,0 +1,167 @@
+"""Where recorded runs are kept: one's own and the published ones, found, chosen and published."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..config import COMPARED, Experiment
+from ..utils.files import PACKAGE, user_folder, write_bytes
+from .record import RECORD, Run, check_record, read_record, todays_id
+
+PUBLISHED = PACKAGE / "published" / "records"
+
+
+def own_folder(runs_dir: str | Path | None = None) -> Path:
+    """Return the folder of one's own runs: the argument, else CIFARLIB_RUNS, else runs/."""
+    if runs_dir is not None:
+        return Path(runs_dir).expanduser()
+    return user_folder("CIFARLIB_RUNS", "runs")
+
+
+# --- find -----------------------------------------------------------------------------------------
+
+
+def record_paths(runs_dir: str | Path | None = None) -> dict[str, Path]:
+    """Return where each recorded run is, by its id: one's own before published ones."""
+    paths = _published_paths() | own_paths(runs_dir)
+    return dict(sorted(paths.items()))
+
+
+def find_own_run(run_id: str, *, runs_dir: str | Path | None = None) -> Run | None:
+    """Return one's own run of that id, or None."""
+    return _read_if_there(own_paths(runs_dir).get(run_id))
+
+
+def find_published_run(run_id: str) -> Run | None:
+    """Return the published run of that id, or None."""
+    return _read_if_there(_published_paths().get(run_id))
+
+
+def find_run(run_id: str, *, runs_dir: str | Path | None = None) -> Run | None:
+    """Return one's own run of that id if there is one, else the published one, else None."""
+    return find_own_run(run_id, runs_dir=runs_dir) or find_published_run(run_id)
+
+
+def load_runs(
+    *,
+    runs_dir: str | Path | None = None,
+    any_data: bool = False,
+    **wanted: Any,
+) -> list[Run]:
+    """Return all recorded runs whose experiment matches, one's own before published ones.
+
+    any_data: with those of one's own on other pictures than CIFAR-100's. wanted: any of
+    Experiment's fields, e.g. load_runs(budget="quick", image_size=32).
+    """
+    runs = []
+    # own pictures are another task: their runs are never among CIFAR-100's unasked
+    for path in record_paths(runs_dir).values():
+        run = read_record(path)
+        right_data = any_data or run.provenance["data"]["cifar100"]
+        if right_data and _matches(run.experiment, wanted):
+            runs.append(run)
+    return runs
+
+
+def _matches(experiment: Experiment, wanted: Mapping[str, Any]) -> bool:
+    return all(getattr(experiment, field) == value for field, value in wanted.items())
+
+
+def own_paths(runs_dir: str | Path | None = None) -> dict[str, Path]:
+    """Return where each of one's own recorded runs is, by its id."""
+    paths = own_folder(runs_dir).glob(f"*/{RECORD}")
+    return {todays_id(path.parent.name): path for path in paths}
+
+
+def _published_paths() -> dict[str, Path]:
+    if os.environ.get("CIFARLIB_RECORDS") == "none":  # as if the package had come without
+        return {}
+    return {todays_id(path.stem): path for path in PUBLISHED.glob("*.json")}
+
+
+def _read_if_there(path: Path | None) -> Run | None:
+    if path is None:
+        return None
+    return read_record(path)
+
+
+# --- choose ---------------------------------------------------------------------------------------
+
+
+def largest_run(
+    backbone: str,
+    image_size: int,
+    init: str,
+    *,
+    budgets: Iterable[str] = COMPARED,
+    lr: float | None = None,
+) -> Run | None:
+    """Return the recorded run of the largest of `budgets` for one cell of the comparison, or None.
+
+    lr: the learning rate; None is the budget's.
+    """
+    for budget in budgets:
+        cell = Experiment(backbone, image_size, init, budget, lr=lr)
+        found = find_run(cell.id)
+        if found:
+            return found
+    return None
+
+
+def fair_runs(backbones: Iterable[str], image_size: int, init: str) -> dict[str, Run | None]:
+    """Return each backbone's recorded run of the budget that most have, or of a smaller one.
+
+    So that curves in one figure can be compared: runs of a larger budget that only a few have are
+    left out. Rehearsals ("smoke") do not vote; where no two share another budget, each run is the
+    largest of its own.
+    """
+    backbones = list(backbones)
+    budgets = COMPARED[_place_of_shared_budget(backbones, image_size, init) :]
+    runs = {}
+    for backbone in backbones:
+        runs[backbone] = largest_run(backbone, image_size, init, budgets=budgets)
+    return runs
+
+
+def _place_of_shared_budget(backbones: Sequence[str], image_size: int, init: str) -> int:
+    """Return the place in COMPARED of the budget that most backbones have; a tie: the larger."""
+    most = 0
+    chosen = 0
+    for place, budget in enumerate(COMPARED):
+        if budget == "smoke":
+            continue
+        held = 0
+        for backbone in backbones:
+            if largest_run(backbone, image_size, init, budgets=[budget]):
+                held += 1
+        if held > most:
+            most = held
+            chosen = place
+    if most < min(2, len(backbones)):
+        return 0
+    return chosen
+
+
+# --- publish --------------------------------------------------------------------------------------
+
+
+def publish(source: str | Path) -> list[Path]:
+    """Copy the records below `source` into the package; ValueError, and no copy, if one is off."""
+    runs = [read_record(path) for path in sorted(Path(source).glob(f"**/{RECORD}"))]
+    if not runs:
+        raise ValueError(f"{source} holds no {RECORD}: expected a folder of runs")
+    for run in runs:
+        problems = check_record(run.path)
+        if not run.provenance["data"]["cifar100"]:
+            problems.append("it was not trained on CIFAR-100")
+        if problems:
+            raise ValueError(f"cannot publish {run.path}: {'; '.join(problems)}")
+    targets = []
+    for run in runs:
+        target = PUBLISHED / f"{run.experiment.id}.json"
+        # predictions first, so that a record never lacks them
+        write_bytes(target.with_suffix(".npz"), run.predictions_path.read_bytes())
+        write_bytes(target, run.path.read_bytes())
+        targets.append(target)
+    return targets

@@ -1,0 +1,1 @@
+"""How a network learns: device, loop, optimiser, and what survives an accident."""

@@ -1,0 +1,110 @@
+"""What a machine trains on, and the fixed rules by which the fast way is chosen there."""
+
+import contextlib
+import os
+import platform
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from ..config import IMAGENET_MEAN, IMAGENET_STD
+from ..models.backbones import is_depthwise
+
+
+@dataclass(frozen=True)
+class Device:
+    """A CPU or GPU, the precision of the forward pass on it, and how batches are brought there."""
+
+    torch_device: torch.device
+    dtype: torch.dtype = torch.float32  # of the forward pass; the weights stay in float32
+    # of each channel on a 0-1 scale: what uint8 batches are normalised with
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    fast: bool = True  # channels-last tensors and a fused optimiser; False: PyTorch as it comes
+
+    @property
+    def precision(self) -> str:
+        """The precision's name for the record: float32, bfloat16 or float16."""
+        return str(self.dtype).removeprefix("torch.")
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """How tensors of pictures and filters lie in memory."""
+        if self.fast:
+            return torch.channels_last
+        return torch.contiguous_format
+
+    def autocast(self) -> AbstractContextManager:
+        """Run what is inside in the device's precision where that is safe."""
+        return torch.autocast(
+            self.torch_device.type,
+            self.dtype,
+            enabled=self.dtype != torch.float32,
+        )
+
+    def make_scaler(self) -> torch.amp.GradScaler:
+        """Return a new gradient scaler: float16 needs one, elsewhere it does nothing."""
+        return torch.amp.GradScaler(self.torch_device.type, enabled=self.dtype == torch.float16)
+
+    def place(self, model: nn.Module) -> nn.Module:
+        """Move a model to the device."""
+        model = model.to(self.torch_device)
+        return model.to(memory_format=self.memory_format)
+
+    def prepare(self, images: torch.Tensor) -> torch.Tensor:
+        """Bring a batch to the device; uint8 (N, 3, S, S) is normalised there to float32."""
+        # non-blocking: without waiting for a GPU
+        images = images.to(self.torch_device, non_blocking=True, memory_format=self.memory_format)
+        if images.dtype != torch.uint8:
+            return images
+        levels = 255 * torch.tensor((self.mean, self.std)).view(2, 3, 1, 1)
+        mean, std = levels.to(self.torch_device, non_blocking=True)
+        return images.float().sub_(mean).div_(std)
+
+    def prepare_labels(self, labels: torch.Tensor) -> torch.Tensor:
+        """Bring labels (N,) to the device."""
+        return labels.to(self.torch_device, non_blocking=True)
+
+
+def choose_device(
+    model: nn.Module,
+    *,
+    mean: tuple[float, ...] = IMAGENET_MEAN,
+    std: tuple[float, ...] = IMAGENET_STD,
+) -> Device:
+    """Choose device and precision by rule.
+
+    The precision is bfloat16 where that is native, float16 on older GPUs, else float32. On a CPU
+    depthwise nets stay in float32, which measured faster there.
+    """
+    if torch.cuda.is_available():
+        dtype = torch.float16
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            dtype = torch.bfloat16
+        return Device(torch.device("cuda"), dtype, mean, std)
+    if torch.backends.mps.is_available():
+        return Device(torch.device("mps"), torch.float32, mean, std)
+    dtype = torch.float32
+    if _cpu_has_bfloat16() and not is_depthwise(model):
+        dtype = torch.bfloat16
+    return Device(torch.device("cpu"), dtype, mean, std)
+
+
+def _cpu_has_bfloat16() -> bool:
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def describe_device(torch_device: torch.device) -> str:
+    """Return the device in words, for a record: the GPU's name, or the CPU's with its threads."""
+    if torch_device.type == "cuda":
+        return torch.cuda.get_device_name(torch_device)
+    name = platform.processor() or platform.machine()
+    # Linux knows the processor's full name
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                name = line.split(":")[1].strip()
+                break
+    return f"{torch_device.type}: {name}, {torch.get_num_threads()} of {os.cpu_count()} threads"

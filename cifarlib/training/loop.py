@@ -1,0 +1,143 @@
+"""The training loop: in fifteen plain lines, and with what a long run needs besides."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from ..config import RECIPES, Recipe
+from .device import Device
+
+
+def train_one_epoch_plainly(model: nn.Module, batches: Iterable, optimizer: Optimizer) -> float:
+    """Show the model every batch once and return the mean loss over all pictures seen.
+
+    batches: (images float (N, 3, S, S), labels int64 (N,)), on the model's device.
+    """
+    model.train()
+    total_loss = 0.0
+    seen = 0
+    for images, labels in batches:
+        logits = model(images)  # (N, 100)
+        loss = cross_entropy(logits, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total_loss += loss.item() * len(labels)
+        seen += len(labels)
+    return total_loss / seen
+
+
+def train_epoch(
+    model: nn.Module,
+    batches: Iterable,
+    *,
+    optimizer: Optimizer,
+    device: Device,
+    scaler: torch.amp.GradScaler,
+    recipe: Recipe = RECIPES["writeup"],
+    micro_batches: int = 1,
+    scheduler: LRScheduler | None = None,
+) -> tuple[float, float]:
+    """Show the model every batch once and return (mean loss, accuracy) over all pictures seen.
+
+    The plain loop, with what a long run needs besides. batches: (images uint8 or float (N, 3, S,
+    S), labels int64 (N,)). micro_batches: parts in which a batch goes through the model. scheduler:
+    one that moves after each step, or None. Raises FloatingPointError that names the first step,
+    and its rate, whose loss was not finite.
+    """
+    model.train()
+    losses = []
+    rates = []
+    correct = torch.zeros((), dtype=torch.int64, device=device.torch_device)
+    seen = 0
+    for images, labels in batches:
+        # uint8 travels four times lighter than float32, so pictures are normalised on the device
+        images = device.prepare(images)
+        labels = device.prepare_labels(labels)
+        optimizer.zero_grad()
+        batch_loss = torch.zeros((), device=device.torch_device)
+        # where memory is short a batch goes through in parts; BatchNorm needs two pictures in each
+        parts = min(micro_batches, len(labels) // 2 or 1)
+        for some_images, some_labels in zip(
+            images.tensor_split(parts),
+            labels.tensor_split(parts),
+            strict=True,
+        ):
+            # half the bits where that is safe and faster
+            with device.autocast():
+                logits = model(some_images)
+                loss = cross_entropy(logits, some_labels, label_smoothing=recipe.label_smoothing)
+            # the parts' gradients add up to the whole batch's
+            # the scaler keeps float16 from rounding small ones to zero
+            share = len(some_labels) / len(labels)
+            scaler.scale(loss * share).backward()
+            # sums stay on the device: asking a GPU for a number at each step would stall it
+            batch_loss += loss.detach() * len(some_labels)
+            correct += (logits.detach().argmax(1) == some_labels).sum()
+
+        # a gradient longer than the write-up's limit is shortened
+        scaler.unscale_(optimizer)
+        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+        scaler.step(optimizer)
+        scaler.update()
+        losses.append(batch_loss)
+        rates.append(optimizer.param_groups[0]["lr"])
+        # one-cycle moves the rate at each step, the cosine after each epoch
+        if scheduler is not None:
+            scheduler.step()
+        seen += len(labels)
+    totals = torch.stack(losses).cpu().double()
+    _check_finite(totals, rates)
+    return float(totals.sum() / seen), int(correct) / seen
+
+
+def evaluate(
+    model: nn.Module,
+    batches: Iterable,
+    *,
+    device: Device,
+    micro_batches: int = 1,
+) -> tuple[float, float]:
+    """Return (mean cross entropy, accuracy) over all pictures, without learning from them."""
+    model.eval()
+    losses = []
+    correct = torch.zeros((), dtype=torch.int64, device=device.torch_device)
+    seen = 0
+    with torch.inference_mode():
+        for images, labels in batches:
+            images = device.prepare(images)
+            labels = device.prepare_labels(labels)
+            logits = logits_of(model, images, device=device, micro_batches=micro_batches).float()
+            losses.append(cross_entropy(logits, labels, reduction="sum"))
+            correct += (logits.argmax(1) == labels).sum()
+            seen += len(labels)
+    totals = torch.stack(losses).cpu().double()
+    return float(sum(totals)) / seen, int(correct) / seen
+
+
+def logits_of(
+    model: nn.Module,
+    images: torch.Tensor,
+    *,
+    device: Device,
+    micro_batches: int = 1,
+) -> torch.Tensor:
+    """Return the logits (N, C) of prepared images, which go through the model in so many parts."""
+    parts = images.tensor_split(min(micro_batches, len(images)))
+    with device.autocast():
+        return torch.cat([model(part) for part in parts])
+
+
+def _check_finite(losses: torch.Tensor, rates: list[float]) -> None:
+    # looked at once an epoch: asking a GPU each step stalls it
+    bad = (~losses.isfinite()).nonzero()
+    if len(bad) == 0:
+        return
+    first = int(bad[0])
+    raise FloatingPointError(
+        f"the loss is not finite from step {first + 1} of {len(losses)} on, at lr {rates[first]:g}"
+    )

@@ -1,0 +1,243 @@
+"""A model's way through its epochs, each of which is finished or has not been."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from ..config import RECIPES, Recipe
+from ..utils.errors import first_line
+from ..utils.files import write_bytes
+from ..utils.progress import progress_bar
+from .checkpoint import pack_state, unpack_state
+from .device import Device
+from .loop import evaluate, train_epoch
+from .optim import make_optimizer, make_scheduler, moves_each_step
+
+HISTORY = (
+    "epoch",
+    "lr",
+    "train_loss",
+    "train_accuracy",
+    "valid_loss",
+    "valid_accuracy",
+    "seconds",
+)
+
+
+def _all_batches(batches: Iterable, epoch: int) -> Iterable:
+    return batches
+
+
+@dataclass
+class Trainer:
+    """A model on its way through `epochs`: iterate over it and each epoch's history row comes out.
+
+    An epoch is finished or has not been: stopped within one, by Ctrl-C say, the trainer is as it
+    was before it, and iterating again goes on from there. With `checkpoint` (a path) so does a new
+    Trainer of the same owner, number for number. Where a GPU's memory is short, `micro_batches` is
+    doubled and the epoch begun again. `best_state` holds the weights of the epoch with the best
+    validation accuracy. `progress` wraps the training batches, to draw a bar.
+
+    An iteration raises FloatingPointError for a loss that is not finite, KeyboardInterrupt and
+    torch.OutOfMemoryError, each saying what is kept; ValueError for a checkpoint of another run.
+    """
+
+    model: nn.Module
+    train_loader: DataLoader
+    valid_loader: DataLoader
+    device: Device
+    epochs: int
+    lr: float  # the first, or for one-cycle the highest
+    recipe: Recipe = RECIPES["writeup"]
+    checkpoint: Path | None = None  # where the state is kept after each epoch
+    owner: str = ""  # whose state that is: another's is refused
+    progress: Callable[[Iterable, int], Iterable] = _all_batches  # wraps an epoch's batches
+    micro_batches: int = 1  # parts in which a batch goes through the model
+    history: list[dict[str, float]] = field(default_factory=list)  # a row an epoch: see HISTORY
+    best_state: dict[str, torch.Tensor] = field(default_factory=dict)  # of the best validated epoch
+
+    def __post_init__(self) -> None:
+        self.device.place(self.model)
+        self.optimizer = make_optimizer(
+            self.recipe,
+            self.model.parameters(),
+            self.lr,
+            fused=self.device.fast,
+        )
+        self.scheduler = make_scheduler(
+            self.recipe,
+            self.optimizer,
+            self.lr,
+            epochs=self.epochs,
+            steps_per_epoch=len(self.train_loader),
+        )
+        self.scaler = self.device.make_scaler()
+        # a run that was stopped goes on here
+        if self.checkpoint and self.checkpoint.exists():
+            self._restore(self.checkpoint.read_bytes())
+
+    def __iter__(self) -> Iterator[dict[str, float]]:
+        packed = self._pack()  # what is restored if the next epoch is stopped
+        for epoch in range(len(self.history) + 1, self.epochs + 1):
+            row = self._one_epoch(epoch, packed)
+            packed = self._pack()
+            if self.checkpoint:
+                write_bytes(self.checkpoint, packed)
+            yield row
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The history so far, one row an epoch."""
+        return pd.DataFrame(self.history, columns=list(HISTORY))
+
+    def train_epoch(self, batches: Iterable) -> tuple[float, float]:
+        """Run train_epoch once over `batches` with this trainer's parts."""
+        step_scheduler = None
+        if moves_each_step(self.recipe):
+            step_scheduler = self.scheduler
+        return train_epoch(
+            self.model,
+            batches,
+            optimizer=self.optimizer,
+            device=self.device,
+            scaler=self.scaler,
+            recipe=self.recipe,
+            micro_batches=self.micro_batches,
+            scheduler=step_scheduler,
+        )
+
+    def _one_epoch(self, epoch: int, packed: memoryview) -> dict[str, float]:
+        """Run one epoch; whatever goes wrong, the state before it is restored from `packed`."""
+        while True:
+            try:
+                return self._try_epoch(epoch)
+            except BaseException as error:  # whatever it is, the epoch has not been
+                problem = self._explain(error, epoch)
+            self._restore(packed)
+            if problem:
+                raise problem
+            self.micro_batches *= 2
+
+    def _try_epoch(self, epoch: int) -> dict[str, float]:
+        start = time.perf_counter()
+        lr = self.optimizer.param_groups[0]["lr"]
+        batch_sampler: Any = self.train_loader.batch_sampler  # torch's kind has no epoch
+        batch_sampler.epoch = epoch
+        batches = self.progress(self.train_loader, epoch)
+        train_loss, train_accuracy = self.train_epoch(batches)
+        if not moves_each_step(self.recipe):
+            self.scheduler.step()
+        valid_loss, valid_accuracy = evaluate(
+            self.model,
+            self.valid_loader,
+            device=self.device,
+            micro_batches=self.micro_batches,
+        )
+        if not math.isfinite(valid_loss):
+            raise FloatingPointError(f"the validation loss is not finite, after steps at lr {lr:g}")
+        row = {
+            "epoch": epoch,
+            "lr": lr,
+            "train_loss": train_loss,
+            "train_accuracy": train_accuracy,
+            "valid_loss": valid_loss,
+            "valid_accuracy": valid_accuracy,
+            "seconds": round(time.perf_counter() - start, 2),
+        }
+        best_so_far = max((past["valid_accuracy"] for past in self.history), default=-1)
+        if valid_accuracy > best_so_far:
+            self.best_state = _copy_to_cpu(self.model.state_dict())
+        self.history.append(row)
+        return row
+
+    def _explain(self, error: BaseException, epoch: int) -> BaseException | None:
+        """Return what to raise for an error within an epoch, or None to begin it again.
+
+        None stands for a lack of memory that smaller parts may mend.
+        """
+        kept = f"the state after epoch {epoch - 1} is kept"
+        if isinstance(error, KeyboardInterrupt):
+            stopped = f"stopped in epoch {epoch} of {self.epochs}"
+            return KeyboardInterrupt(f"{stopped}; {kept}: ask again to go on")
+        if isinstance(error, FloatingPointError):
+            return FloatingPointError(f"epoch {epoch}: {error}; {kept}")
+        # torch.OutOfMemoryError, or what Apple's GPUs and drivers raise instead
+        if isinstance(error, RuntimeError) and "out of memory" in str(error):
+            if 4 * self.micro_batches <= self.recipe.batch_size:
+                return None
+            short = f"epoch {epoch}: {first_line(error)}, two pictures at a time; {kept}"
+            return torch.OutOfMemoryError(short)
+        return error
+
+    def _pack(self) -> memoryview:
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "history": self.history,
+            "best_state": self.best_state,
+            "micro_batches": self.micro_batches,
+        }
+        return pack_state(state, owner=self.owner)
+
+    def _restore(self, packed: bytes | memoryview) -> None:
+        state = unpack_state(packed, owner=self.owner, name=str(self.checkpoint or ""))
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        # a new one, for the old may have stopped half-way through a step; one at rest has no state
+        self.scaler = self.device.make_scaler()
+        if state["scaler"]:
+            self.scaler.load_state_dict(state["scaler"])
+        self.history = state["history"]
+        self.best_state = state["best_state"]
+        self.micro_batches = max(self.micro_batches, state["micro_batches"])
+
+
+def fit(trainer: Trainer, *, name: str, progress: bool | int = True) -> None:
+    """Train through all epochs that are left, with a bar that counts steps.
+
+    progress: whether to draw the bar, or on which line of the terminal.
+    """
+    steps = len(trainer.train_loader)
+    line = None  # tqdm's own choice
+    if progress is not True:
+        line = progress
+    with progress_bar(
+        desc=name,
+        unit="step",
+        total=steps * trainer.epochs,
+        initial=steps * len(trainer.history),
+        disable=progress is False,
+        position=line,
+        leave=progress is True,  # one bar among several vanishes when it is done
+    ) as bar:
+
+        def counted(batches: Iterable, epoch: int) -> Iterable:
+            for batch in batches:
+                yield batch
+                bar.update()
+
+        trainer.progress = counted
+        for row in trainer:
+            status = f"epoch {row['epoch']}/{trainer.epochs}, valid {row['valid_accuracy']:.1%}"
+            if trainer.micro_batches > 1:
+                status += f", batches in {trainer.micro_batches} parts"
+            bar.set_postfix_str(status)
+
+
+def _copy_to_cpu(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return a copy of a model's tensors that further steps do not change."""
+    copies = {}
+    for name, tensor in state.items():
+        copies[name] = tensor.detach().to("cpu", copy=True)
+    return copies

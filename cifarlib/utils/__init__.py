@@ -1,0 +1,1 @@
+"""Tools that know nothing of CIFAR-100: files, errors, the network, progress bars."""

@@ -1,0 +1,102 @@
+"""Where the project keeps its files, and how it writes them: whole or not at all."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader, BytesIO
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def repository_root() -> Path:
+    """Return the clone that holds the package, or the working folder where there is none."""
+    clone = PACKAGE.parent
+    if (clone / "pyproject.toml").exists():
+        return clone
+    return Path.cwd()
+
+
+def named_folder(variable: str) -> Path | None:
+    """Return the folder that an environment variable names, or None where it is not set.
+
+    A relative name is looked up from the working folder, then from the repository root, for
+    notebooks run below it.
+    """
+    name = os.environ.get(variable)
+    if not name:
+        return None
+    path = Path(name).expanduser()
+    if not path.exists():
+        path = repository_root() / path
+    return path.resolve()
+
+
+def user_folder(variable: str, default: str) -> Path:
+    """Return the folder an environment variable names, else `default` below the repository root."""
+    named = named_folder(variable)
+    # one who sets the default means the repository's, though the working folder may hold one too
+    if named is None or os.environ[variable] == default:
+        return (repository_root() / default).resolve()
+    return named
+
+
+def ensure_folder(folder: Path) -> Path:
+    """Create `folder` and prove that it can be written to; raises ValueError in one line if not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # the permissions do not tell it all: a read-only disk shows only when it is written to
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ValueError(f"cannot write to folder {folder}: {error.strerror or error}") from None
+    return folder
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that becomes `path` only if the block succeeds.
+
+    Raises OSError that names the file, for a full disk say.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        # the content must be on the disk before the name is, or a power cut leaves an empty file
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        kept = ""
+        if path.exists():
+            kept = "; the one before it is kept"
+        raise OSError(f"cannot write {path}: {error.strerror or error}{kept}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | Path, content: bytes | memoryview) -> None:
+    """Write `content` to a file, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: str | Path, content: object) -> None:
+    """Write `content` as UTF-8 JSON, atomically; keys keep their order."""
+    text = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def file_digest(
+    file: str | Path | BufferedReader | BytesIO,
+    digest: Callable = hashlib.md5,
+) -> str:
+    """Return the hex digest of the bytes of an open file or of the one at a path."""
+    if not isinstance(file, str | Path):
+        return hashlib.file_digest(file, digest).hexdigest()
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, digest).hexdigest()

@@ -1,0 +1,94 @@
+"""Predictions are those of the model, whatever the batch and the view."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import CPU, fixed_batches
+from torch import nn
+
+from cifarlib import ImageSet, accuracy, predict, tta
+from cifarlib.evaluation.predict import TTA_VIEWS, VIEWS, random_tta_accuracies, score
+
+
+class Looker(nn.Module):
+    """A fixed linear look at the picture that no flip leaves alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.weight = nn.Parameter(torch.randn(100, 3 * 32 * 32, generator=generator) / 50)
+
+    def forward(self, images):
+        return images.reshape(len(images), -1) @ self.weight.T
+
+
+def test_predictions_do_not_depend_on_the_batch_size(test):
+    first = predict(Looker(), fixed_batches(test), device=CPU, views=VIEWS)
+    for batch_size, micro_batches in ((7, 1), (64, 3)):
+        batches = fixed_batches(test, batch_size=batch_size)
+        second = predict(
+            Looker(),
+            batches,
+            device=CPU,
+            views=VIEWS,
+            micro_batches=micro_batches,
+        )
+        np.testing.assert_allclose(first, second, atol=1e-6)
+    np.testing.assert_allclose(first.sum(-1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("view", "flip"),
+    [
+        ("as is", lambda images: images),
+        ("horizontal flip", lambda images: images[:, :, ::-1]),
+        ("vertical flip", lambda images: images[:, ::-1]),
+        ("both flips", lambda images: images[:, ::-1, ::-1]),
+    ],
+)
+def test_a_view_is_the_picture_flipped(view, flip, test):
+    (found,) = predict(Looker(), fixed_batches(test), device=CPU, views=[view])
+    turned = ImageSet(np.ascontiguousarray(flip(test.images)), test.labels, test.classes)
+    (expected,) = predict(Looker(), fixed_batches(turned), device=CPU)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_an_unknown_view_gets_the_nearest(test):
+    with pytest.raises(ValueError, match="did you mean 'vertical flip'"):
+        predict(Looker(), fixed_batches(test), device=CPU, views=["vertical flop"])
+
+
+def test_test_time_augmentation_is_the_mean_over_views():
+    by_view = np.random.default_rng(0).random((3, 5, 10))
+    np.testing.assert_allclose(tta(by_view), by_view.mean(0))
+
+
+def test_random_tta_of_flips_that_change_nothing_is_the_accuracy():
+    rng = np.random.default_rng(1)
+    same = np.repeat(rng.random((1, 200, 10)), 4, axis=0)
+    labels = rng.integers(0, 10, 200)
+    assert random_tta_accuracies(same, labels) == [accuracy(same[0], labels)] * 10
+
+
+def test_random_tta_of_flips_that_matter_varies():
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 10, 200)
+    spread = random_tta_accuracies(rng.random((4, 200, 10)), labels)
+    assert len(spread) == 10
+    assert len(set(spread)) > 1
+
+
+@pytest.mark.parametrize("policy", ["writeup", "natural", "none"])
+def test_a_score_agrees_with_its_predictions(policy, test):
+    results, found = score(Looker(), fixed_batches(test), test.labels, device=CPU, policy=policy)
+    np.testing.assert_array_equal(found["labels"], test.labels)
+    hits = found["classes"] == test.labels[:, None]
+    assert results["accuracy"] == pytest.approx(hits[:, 0].mean())
+    assert results["top5"] == pytest.approx(hits.any(1).mean())
+    assert (np.diff(found["probabilities"].astype(float), axis=1) <= 0).all()
+
+    views = TTA_VIEWS[policy]
+    by_view = predict(Looker(), fixed_batches(test), device=CPU, views=views)
+    np.testing.assert_array_equal(found["tta"], tta(by_view).argmax(1))
+    assert results["tta_accuracy"] == pytest.approx(np.mean(found["tta"] == test.labels))
+    assert results["tta_views"] == list(views)

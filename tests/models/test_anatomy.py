@@ -1,0 +1,60 @@
+"""What a net is made of, against numbers worked out by hand or published."""
+
+import pytest
+
+from cifarlib import create_model, idle_share, map_sides, model_table
+
+
+def test_the_series_backbones_have_their_published_sizes():
+    table = model_table(image_sizes=[32]).set_index("backbone")
+    assert table.parameters_m.to_dict() == {
+        "EfficientNet_b0": 4.14,
+        "ResNet18": 11.23,
+        "ResNet50": 23.71,
+        "SE-ResNeXt50": 25.72,
+        "EfficientNet_lite0": 3.5,
+    }
+    assert set(table.feature_map) == {"1×1"}
+
+
+def test_multiply_adds_are_those_counted_by_hand():
+    # ResNet18 at 224 px has 1.81 G multiply-adds (He et al. 2015, table 1: 1.8 × 10⁹)
+    assert model_table(["ResNet18"], [224]).multiply_adds_m[0] == pytest.approx(1814, abs=5)
+
+
+@pytest.mark.parametrize("backbone", ["ResNet18", "SE-ResNeXt50"])
+def test_the_table_knows_the_cifar_stem(backbone):
+    assert model_table([backbone], [32], stem="cifar").feature_map[0] == "4×4"
+
+
+def test_a_map_whose_channels_come_last_is_read_right():
+    assert set(model_table(["swin_tiny_patch4_window7_224"], [64]).feature_map) == {"2×2"}
+
+
+def test_a_transformers_tokens_are_counted():
+    # 4 × 4 patches of 16 px, and the class token
+    assert model_table(["vit_tiny_patch16_224"], [64]).feature_map[0] == "17 tokens"
+
+
+@pytest.mark.parametrize(
+    ("image_size", "sides"),
+    [(32, [16, 8, 4, 2, 1]), (64, [32, 16, 8, 4, 2]), (128, [64, 32, 16, 8, 4])],
+)
+def test_each_stage_of_a_resnet_halves_the_map(image_size, sides):
+    assert map_sides(create_model("ResNet18"), image_size) == sides
+
+
+def test_a_cifar_stem_keeps_maps_larger():
+    assert map_sides(create_model("ResNet18", stem="cifar"), 32) == [32, 32, 16, 8, 4]
+
+
+def test_the_idle_share_of_resnet18_at_32_px_is_that_worked_out_by_hand():
+    # layer4 meets 1×1 maps: three of its 3×3 convolutions, 512 to 512, use one weight in nine;
+    # its first, 256 to 512 of stride 2, sees a 2×2 map and uses four in nine
+    idle = 3 * 512 * 512 * 8 + 256 * 512 * 5
+    parameters = 11_176_512 + 513 * 100  # without and of the head
+    assert idle_share("ResNet18", 32) == pytest.approx(idle / parameters, rel=1e-9)
+
+
+def test_no_parameter_of_resnet18_is_idle_at_64_px():
+    assert idle_share("ResNet18", 64) == 0

@@ -1,0 +1,82 @@
+"""Backbones by name: their heads, stems, sizes, and how their weights begin."""
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+
+from cifarlib import create_model
+from cifarlib.models.backbones import is_depthwise
+
+
+@pytest.mark.parametrize("backbone", ["ResNet18", "SE-ResNeXt50"])
+def test_a_cifar_stem_sees_every_pixel_of_a_picture(backbone):
+    model = create_model(backbone, stem="cifar", image_size=32)
+    first = next(layer for layer in model.modules() if isinstance(layer, torch.nn.Conv2d))
+    assert first.weight.shape == (64, 3, 3, 3)
+    assert first.stride == (1, 1)
+    features = model.eval().forward_features(torch.zeros(1, 3, 32, 32))
+    assert features.shape[2:] == (4, 4)
+
+
+def test_a_cifar_stem_keeps_the_other_pretrained_weights(tmp_path):
+    whole = create_model("ResNet18", 1000)
+    save_file(whole.state_dict(), tmp_path / "w.safetensors")
+    model = create_model("ResNet18", pretrained=tmp_path / "w.safetensors", stem="cifar")
+    assert model.conv1.weight.shape == (64, 3, 3, 3)
+    assert torch.equal(model.layer1[0].conv1.weight, whole.layer1[0].conv1.weight)
+    assert torch.equal(model.layer4[0].conv1.weight, whole.layer4[0].conv1.weight)
+
+
+@pytest.mark.parametrize("backbone", ["EfficientNet_b0", "convnext_atto"])
+def test_a_net_without_a_resnets_stem_gets_no_cifar_stem(backbone):
+    with pytest.raises(ValueError, match="no ResNet-like stem"):
+        create_model(backbone, stem="cifar")
+
+
+def test_unknown_names_get_the_nearest():
+    with pytest.raises(ValueError, match="did you mean 'ResNet18'"):
+        create_model("ResNet81")
+    with pytest.raises(ValueError, match="did you mean 'resnet18"):
+        create_model("resnet18.tv_in2k")
+    with pytest.raises(ValueError, match="did you mean 'cifar'"):
+        create_model("ResNet18", stem="cifer")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["convnext_atto", "mobilenetv3_small_050", "regnetx_002", "vit_tiny_patch16_224"],
+)
+def test_any_timm_name_works_at_64_px(name):
+    model = create_model(name, 7, image_size=64).eval()
+    assert model(torch.zeros(2, 3, 64, 64)).shape == (2, 7)
+
+
+def test_a_net_that_cannot_take_the_size_says_so():
+    with pytest.raises(ValueError, match="inception_v3 cannot take 32 px pictures"):
+        create_model("inception_v3", image_size=32)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "torchvisions"),
+    [("ResNet18", torchvision.models.resnet18), ("ResNet50", torchvision.models.resnet50)],
+)
+def test_resnets_begin_as_torchvisions_do(backbone, torchvisions):
+    torch.manual_seed(0)
+    ours = create_model(backbone).state_dict()
+    theirs = torchvisions(num_classes=100).state_dict()
+    assert ours.keys() == theirs.keys()
+    for name, tensor in theirs.items():
+        if "bn" in name or "downsample.1" in name:
+            assert torch.equal(ours[name], tensor), name
+        elif tensor.numel() > 5_000:
+            spread = float(tensor.std())
+            assert float(ours[name].std()) == pytest.approx(spread, rel=0.05), name
+
+
+@pytest.mark.parametrize(
+    ("backbone", "expected"),
+    [("EfficientNet_b0", True), ("SE-ResNeXt50", False), ("test_resnet", False)],
+)
+def test_depthwise_nets_are_told_from_others(backbone, expected):
+    assert is_depthwise(create_model(backbone)) is expected

@@ -1,0 +1,162 @@
+"""Recorded runs are found, one's own first, chosen fairly, and published only if they are sound."""
+
+import pytest
+from helpers import SMOKE, copy_as_true
+
+from cifarlib import find_run, largest_run, load_runs
+from cifarlib.runs.store import (
+    PUBLISHED,
+    fair_runs,
+    find_own_run,
+    find_published_run,
+    publish,
+    record_paths,
+)
+
+OLD_IDS = {
+    "ResNet18-32px-imagenet-writeup_1e-3": "ResNet18-32px-imagenet-writeup-lr_0.001",
+    "ResNet18-32px-imagenet-three_1e-3": "ResNet18-32px-imagenet-three",
+    "ResNet18-32px-imagenet-three_1e-4": "ResNet18-32px-imagenet-three-lr_0.0001",
+}
+
+
+# --- find -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("old_id", "today"), OLD_IDS.items())
+def test_published_records_with_an_old_name_are_found_under_todays(old_id, today):
+    found = find_published_run(today)
+    assert found.path == PUBLISHED / f"{old_id}.json"
+    assert found.id == found.experiment.id == today
+    assert find_published_run(old_id) is None
+
+
+@pytest.mark.parametrize("fingerprint", ["", "@1a2b3c4d"])
+@pytest.mark.parametrize(("old_id", "today"), OLD_IDS.items())
+def test_ones_own_folder_with_an_old_name_is_found_under_todays(
+    old_id, today, fingerprint, finished, own
+):
+    fields = {"backbone": "ResNet18", "init": "imagenet", "budget": old_id.split("-", 3)[3]}
+    path = copy_as_true(finished, own, old_id + fingerprint, **fields)
+    found = find_own_run(today + fingerprint)
+    assert found.path == path
+    assert found.id == today + fingerprint
+    assert found.experiment.id == today
+    assert find_run(today + fingerprint).path == path
+    assert list(record_paths()) == [today + fingerprint]
+
+
+def test_ones_own_run_comes_before_the_published_one(finished, own):
+    assert find_run(SMOKE.id) is None
+    path = copy_as_true(finished, own)
+    (published,) = publish(own)
+    assert find_run(SMOKE.id).path == find_own_run(SMOKE.id).path == path
+    assert find_published_run(SMOKE.id).path == published
+    assert [run.path for run in load_runs()] == [path]
+    assert find_run(SMOKE.id, runs_dir=own / "none").path == published
+
+
+def test_runs_are_picked_by_the_fields_of_their_experiment(finished, own):
+    copy_as_true(finished, own)
+    assert len(load_runs(budget="smoke", image_size=32)) == 1
+    assert load_runs(budget="quick") == []
+
+
+def test_runs_on_other_pictures_are_shown_only_if_asked_for(finished):
+    folder = finished.path.parent.parent
+    assert finished.id in [run.id for run in load_runs(runs_dir=folder, any_data=True)]
+    assert finished.id not in [run.id for run in load_runs(runs_dir=folder)]
+
+
+def test_published_records_can_be_hidden(finished, own, monkeypatch):
+    copy_as_true(finished, own)
+    publish(own)
+    monkeypatch.setenv("CIFARLIB_RUNS", str(own / "none"))
+    assert len(load_runs()) == 1
+    monkeypatch.setenv("CIFARLIB_RECORDS", "none")
+    assert load_runs() == []
+    assert find_run(SMOKE.id) is None
+
+
+# --- choose ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hold(finished, own):
+    """A function that gives a backbone a recorded run of a budget."""
+
+    def write(backbone: str, budget: str) -> None:
+        name = f"{backbone}-32px-scratch-{budget}"
+        copy_as_true(finished, own, name, backbone=backbone, budget=budget)
+
+    return write
+
+
+def chosen(*backbones: str) -> list[str]:
+    """Return the budgets of the runs that a figure would show; "open" for none."""
+    runs = fair_runs(backbones, 32, "scratch")
+    assert list(runs) == list(backbones)
+    return [run.experiment.budget if run else "open" for run in runs.values()]
+
+
+def test_figures_take_the_budget_that_most_backbones_have(hold):
+    hold("ResNet18", "writeup")
+    hold("ResNet18", "quick")
+    hold("ResNet50", "quick")
+    hold("EfficientNet_b0", "smoke")
+    assert chosen("ResNet18", "ResNet50", "EfficientNet_b0") == ["quick", "quick", "smoke"]
+    hold("ResNet50", "writeup")  # of equally many the larger
+    assert chosen("ResNet18", "ResNet50", "EfficientNet_b0") == ["writeup", "writeup", "smoke"]
+    hold("SE-ResNeXt50", "quick")
+    assert chosen("ResNet18", "ResNet50", "SE-ResNeXt50") == ["quick", "quick", "quick"]
+
+
+def test_figures_take_each_ones_largest_budget_where_none_is_shared(hold):
+    hold("ResNet18", "writeup")
+    hold("ResNet18", "quick")
+    hold("EfficientNet_b0", "smoke")
+    assert chosen("ResNet18", "EfficientNet_b0") == ["writeup", "smoke"]
+    assert chosen("ResNet18") == ["writeup"]
+    assert chosen("ResNet50") == ["open"]
+
+
+def test_the_largest_run_is_of_the_rate_that_was_asked_for():
+    cell = ("ResNet18", 32, "imagenet")
+    assert largest_run(*cell).id == "ResNet18-32px-imagenet-writeup"
+    assert largest_run(*cell, lr=1e-3).id == "ResNet18-32px-imagenet-writeup-lr_0.001"
+    assert largest_run(*cell, budgets=["three"], lr=1e-4).history.lr[0] == 1e-4
+    assert largest_run(*cell, lr=0.5) is None
+
+
+# --- publish --------------------------------------------------------------------------------------
+
+
+def test_a_run_on_other_pictures_is_not_published(finished, own):
+    with pytest.raises(ValueError, match="it was not trained on CIFAR-100"):
+        publish(finished.path.parent)
+    assert not list((own.parent / "published").iterdir())
+
+
+def test_if_one_record_fails_its_check_none_is_published(finished, own):
+    copy_as_true(finished, own)
+    path = copy_as_true(finished, own, "z-other", seed=1)
+    path.write_text(path.read_text(encoding="utf-8").replace('"seed": 1', '"seed": 2'))
+    with pytest.raises(ValueError, match=r"cannot publish .*z-other.*it was edited"):
+        publish(own)
+    assert not list((own.parent / "published").iterdir())
+
+
+def test_a_published_record_has_its_predictions_and_no_weights(finished, own):
+    copy_as_true(finished, own)
+    (path,) = publish(own)
+    published = find_published_run(SMOKE.id)
+    assert published.path == path
+    assert path.name == f"{SMOKE.id}.json"
+    assert published.predictions().keys() == finished.predictions().keys()
+    with pytest.raises(ValueError, match="has no weights here"):
+        published.load_model()
+
+
+def test_a_folder_without_runs_cannot_be_published(tmp_path):
+    with pytest.raises(ValueError, match=r"holds no record\.json"):
+        publish(tmp_path)

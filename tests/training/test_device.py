@@ -1,0 +1,43 @@
+"""The fast way is chosen by fixed rules."""
+
+import pytest
+import torch
+from helpers import CPU, PLAIN_CPU, make_trainer, tiny_net
+
+from cifarlib import Device, choose_device, create_model
+
+
+@pytest.fixture
+def no_gpu(monkeypatch) -> None:
+    """A machine without a GPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_depthwise_nets_stay_in_float32_on_a_cpu():
+    assert choose_device(create_model("EfficientNet_b0")).precision == "float32"
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_the_chosen_device_normalises_with_the_weights_own_numbers():
+    device = choose_device(tiny_net(), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    levels = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 4, 4)
+    prepared = device.prepare(levels)
+    torch.testing.assert_close(prepared[0], torch.full((3, 4, 4), -2.0))
+    torch.testing.assert_close(prepared[1], torch.full((3, 4, 4), 2.0))
+
+
+def test_only_the_fast_way_keeps_channels_last():
+    pictures = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
+    assert CPU.prepare(pictures).is_contiguous(memory_format=torch.channels_last)
+    assert PLAIN_CPU.prepare(pictures).is_contiguous()
+
+
+def test_bfloat16_stays_close_to_float32(train):
+    losses = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        device = Device(torch.device("cpu"), dtype)
+        losses[device.precision] = next(iter(make_trainer(train, device=device)))["train_loss"]
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
+    assert losses["bfloat16"] != losses["float32"]

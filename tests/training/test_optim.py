@@ -1,0 +1,116 @@
+"""Optimisers and schedules are those that a recipe names."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from helpers import make_trainer
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from cifarlib import RECIPES, Recipe, cosine
+from cifarlib.training.optim import make_optimizer, make_scheduler
+
+
+def parameters() -> list[nn.Parameter]:
+    """Return something to be learned."""
+    return [nn.Parameter(torch.ones(3))]
+
+
+def rates_of(recipe: Recipe, lr: float, *, epochs: int, steps_per_epoch: int = 1) -> list[float]:
+    """Return the rates that a recipe's schedule gives when it is moved once a step."""
+    optimizer = make_optimizer(recipe, parameters(), lr)
+    scheduler = make_scheduler(
+        recipe,
+        optimizer,
+        lr,
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+    )
+    rates = []
+    for _ in range(epochs * steps_per_epoch):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+@given(lr=st.floats(1e-5, 1), epochs=st.integers(1, 60), min_lr=st.floats(0, 1e-5))
+def test_the_cosine_equals_the_schedulers_rates(lr, epochs, min_lr):
+    recipe = Recipe(min_lr=min_lr)
+    expected = rates_of(recipe, lr, epochs=epochs)
+    np.testing.assert_allclose(cosine(lr, epochs, min_lr=min_lr), expected, rtol=1e-6, atol=1e-12)
+
+
+def test_the_cosine_equals_its_formula():
+    expected = [1e-6 + (1e-3 - 1e-6) * (1 + math.cos(math.pi * t / 5)) / 2 for t in range(5)]
+    np.testing.assert_allclose(cosine(1e-3, 5), expected)
+
+
+def test_one_cycle_climbs_for_a_fifth_of_the_steps_and_falls_below_where_it_began():
+    rates = rates_of(RECIPES["onecycle"], 0.1, epochs=10, steps_per_epoch=10)
+    top = int(np.argmax(rates))
+    assert rates[top] == pytest.approx(0.1)
+    assert top == pytest.approx(20, abs=1)
+    assert (np.diff(rates[: top + 1]) > 0).all()
+    assert (np.diff(rates[top:]) < 0).all()
+    assert rates[-1] < rates[0] < 0.01
+
+
+def test_the_cosine_moves_each_epoch(train):
+    rates = [row["lr"] for row in make_trainer(train, epochs=5, lr=1e-3)]
+    assert rates == pytest.approx(cosine(1e-3, 5))
+
+
+def test_the_one_cycle_moves_each_step(train):
+    recipe = RECIPES["onecycle"]
+    rates = [row["lr"] for row in make_trainer(train, epochs=5, lr=0.1, recipe=recipe)]
+    steps = rates_of(recipe, 0.1, epochs=5, steps_per_epoch=3)
+    assert rates == pytest.approx(steps[::3])  # of the first step of each epoch
+
+
+def test_sgd_follows_nesterovs_momentum():
+    # the loss is the sum of the weights, so that each gradient is 1
+    recipe = Recipe(optimizer="sgd", momentum=0.9, weight_decay=0)
+    (weights,) = parameters()
+    optimizer = make_optimizer(recipe, [weights], 0.1, fused=False)
+    places = []
+    for _ in range(2):
+        weights.grad = torch.ones(3)
+        optimizer.step()
+        places.append(float(weights[0].detach()))
+    # v1 = 1, v2 = 1.9; each step goes by gradient + 0.9 v
+    assert places == pytest.approx([1 - 0.1 * 1.9, 1 - 0.1 * (1.9 + 2.71)])
+
+
+def test_what_does_not_learn_is_left_alone():
+    frozen = nn.Parameter(torch.ones(3), requires_grad=False)
+    learning = nn.Parameter(torch.ones(3))
+    optimizer = make_optimizer(RECIPES["writeup"], [frozen, learning], 0.1)
+    assert optimizer.param_groups[0]["params"] == [learning]
+
+
+def test_an_unknown_optimizer_is_named():
+    with pytest.raises(ValueError, match="unknown optimizer 'adem': did you mean 'adam'"):
+        make_optimizer(Recipe(optimizer="adem"), parameters(), 0.1)
+
+
+def test_an_unknown_schedule_is_named():
+    optimizer = make_optimizer(Recipe(), parameters(), 0.1)
+    recipe = Recipe(schedule="cosin")
+    with pytest.raises(ValueError, match="unknown schedule 'cosin': did you mean 'cosine'"):
+        make_scheduler(recipe, optimizer, 0.1, epochs=1, steps_per_epoch=1)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        (Recipe(optimizer="adem"), "unknown optimizer 'adem'"),
+        (Recipe(schedule="cosin"), "unknown schedule 'cosin'"),
+    ],
+)
+def test_a_trainer_refuses_an_unknown_recipe_before_it_trains(recipe, words, train):
+    with pytest.raises(ValueError, match=words):
+        make_trainer(train, recipe=recipe)
