@@ -1,4 +1,4 @@
-"""Run the notebooks' set-up cell as Colab would: outside the clone, in a clean environment that has torch."""
+"""Run the notebooks' set-up cell as Colab would: outside the clone, where torch is installed."""
 
 import json
 import os
@@ -18,17 +18,23 @@ assert len(cifarlib.load_runs()) > 0
 print("set-up cell: good, torch", torch.__version__)
 """
 
+
+def frozen(python: str) -> list[str]:
+    """Return what is installed for an interpreter, as name==version."""
+    command = [python, "-m", "pip", "freeze"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
 with tempfile.TemporaryDirectory() as folder:
     venv.create(Path(folder) / "venv", with_pip=True)
     python = str(next((Path(folder) / "venv").glob("[bS]*/python*")))
-    installed = subprocess.run([sys.executable, "-m", "pip", "freeze"], capture_output=True, text=True, check=True)
-    torch = [line for line in installed.stdout.splitlines() if line.startswith(("torch==", "torchvision=="))]
+    torch = [
+        name for name in frozen(sys.executable) if name.startswith(("torch==", "torchvision=="))
+    ]
     subprocess.run([python, "-m", "pip", "install", "--quiet", *torch], check=True)
     work = Path(folder) / "content"
     work.mkdir()
     surroundings = os.environ | {"CIFARLIB_CLONE_URL": root.as_uri()}
     subprocess.run([python, "-c", cell + check], check=True, cwd=work, env=surroundings)
-    kept = subprocess.run(
-        [python, "-m", "pip", "freeze"], capture_output=True, text=True, check=True
-    ).stdout.splitlines()
+    kept = frozen(python)
     assert set(torch) <= set(kept), "the set-up cell changed torch"
