@@ -158,8 +158,11 @@ class Experiment:
         _check_whole_number("seed", self.seed, least=0)
         if self.lr is not None:
             _check_rate(self.lr)
-            if self.lr == self.default_lr:
-                object.__setattr__(self, "lr", None)  # one experiment, one id
+            # one experiment, one id: 1 is 1.0, and the rate that would be taken anyway is None
+            lr: float | None = float(self.lr)
+            if lr == self.default_lr:
+                lr = None
+            object.__setattr__(self, "lr", lr)
 
     @property
     def id(self) -> str:
@@ -237,10 +240,10 @@ def _check_name(kind: str, got: object, known: Collection[str]) -> None:
 
 
 def _check_whole_number(name: str, got: object, *, least: int) -> None:
-    if not isinstance(got, int) or got < least:
+    if not isinstance(got, int) or isinstance(got, bool) or got < least:
         raise ValueError(f"got {name} {got!r}, expected a whole number, {least} or more")
 
 
 def _check_rate(got: object) -> None:
-    if not isinstance(got, float | int) or not 0 < got < math.inf:
+    if not isinstance(got, float | int) or isinstance(got, bool) or not 0 < got < math.inf:
         raise ValueError(f"got lr {got!r}, expected a number above 0")

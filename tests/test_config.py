@@ -72,12 +72,21 @@ def test_the_recipes_default_learning_rate_spelled_out_is_the_same_experiment():
     assert Experiment(**TUNED, recipe="onecycle", lr=1e-4).id.endswith("-lr_0.0001")
 
 
+def test_a_rate_written_without_its_point_is_the_same_experiment():
+    assert Experiment(**TUNED, lr=1).id == Experiment(**TUNED, lr=1.0).id
+
+
+def test_true_is_no_number_of_pixels():
+    with pytest.raises(ValueError, match="got image_size True, expected a whole number"):
+        Experiment("ResNet18", True, "scratch", "quick")
+
+
 @pytest.mark.parametrize(("lr", "part"), [(1e-3, "lr_0.001"), (0.5, "lr_0.5"), (3e-5, "lr_3e-05")])
 def test_another_learning_rate_is_in_the_id(lr, part):
     assert Experiment(**TUNED, lr=lr).id == f"ResNet18-32px-imagenet-writeup-{part}"
 
 
-@pytest.mark.parametrize("lr", [0, -1, math.nan, math.inf, "x", "0.1"])
+@pytest.mark.parametrize("lr", [0, -1, math.nan, math.inf, "x", "0.1", True])
 def test_a_learning_rate_that_is_no_number_above_zero_is_refused(lr):
     with pytest.raises(ValueError, match=r"got lr .*, expected a number above 0"):
         Experiment(**TUNED, lr=lr)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..config import BUDGETS, Experiment
+from ..config import BUDGETS, RECIPES, Experiment
 from ..utils.files import atomic_path, file_digest, write_json
 
 if TYPE_CHECKING:  # reading a record must not take the seconds that torch does
@@ -76,7 +76,11 @@ class Run:
         labels (N,), classes (N, 5) the five likeliest, probabilities float16 (N, 5) to three
         decimals, tta (N,).
         """
-        with np.load(self.predictions_path, allow_pickle=False) as arrays:
+        # opened here, for numpy leaves a damaged file open
+        with (
+            open(self.predictions_path, "rb") as file,
+            np.load(file, allow_pickle=False) as arrays,
+        ):
             return dict(arrays)
 
     def correct(self) -> np.ndarray:
@@ -160,7 +164,10 @@ def recorded_experiment(fields: dict[str, Any]) -> Experiment:
     """Return the experiment that a record names, under today's names."""
     fields = dict(fields)
     if fields["budget"] in OLD_BUDGETS:
-        fields["budget"], fields["lr"] = OLD_BUDGETS[fields["budget"]]
+        fields["budget"], lr = OLD_BUDGETS[fields["budget"]]
+        # a recipe with a rate of its own never took the budget's
+        if RECIPES[fields.get("recipe", "writeup")].lr is None:
+            fields["lr"] = lr
     # the backbone's name was checked before it was trained, and asking timm takes seconds
     return Experiment(**fields, check_backbone=False)
 
@@ -173,9 +180,17 @@ def todays_id(run_id: str) -> str:
             old_part = f"-{init}-{old_budget}"
             if old_part in experiment_id:
                 experiment_id = experiment_id.replace(old_part, f"-{init}-{budget}")
-                if lr != default_lr:
+                if lr != default_lr and not _has_own_rate(experiment_id):
                     experiment_id += f"-lr_{lr}"
     return experiment_id + at + fingerprint
+
+
+def _has_own_rate(experiment_id: str) -> bool:
+    """Say whether an id names a recipe with a learning rate of its own."""
+    for name, recipe in RECIPES.items():
+        if recipe.lr is not None and f"-recipe_{name}" in experiment_id:
+            return True
+    return False
 
 
 # --- what can be wrong with a record --------------------------------------------------------------

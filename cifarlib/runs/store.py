@@ -70,8 +70,13 @@ def _matches(experiment: Experiment, wanted: Mapping[str, Any]) -> bool:
 
 def own_paths(runs_dir: str | Path | None = None) -> dict[str, Path]:
     """Return where each of one's own recorded runs is, by its id."""
-    paths = own_folder(runs_dir).glob(f"*/{RECORD}")
-    return {todays_id(path.parent.name): path for path in paths}
+    paths = {}
+    for path in own_folder(runs_dir).glob(f"*/{RECORD}"):
+        run_id = todays_id(path.parent.name)
+        # a folder under today's name is newer than one under an old name
+        if run_id not in paths or path.parent.name == run_id:
+            paths[run_id] = path
+    return paths
 
 
 def _published_paths() -> dict[str, Path]:

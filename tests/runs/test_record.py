@@ -195,6 +195,14 @@ def test_the_old_budgets_of_both_inits_are_known():
     assert todays_id("ResNet18-32px-scratch-writeup_1e-3-seed_3") == found.id
 
 
+def test_a_recipe_with_a_rate_of_its_own_never_took_an_old_budgets():
+    old = {"backbone": "ResNet18", "image_size": 32, "init": "imagenet", "recipe": "onecycle"}
+    found = recorded_experiment({**old, "budget": "writeup_1e-3"})
+    assert found == Experiment(**old, budget="writeup")
+    assert found.learning_rate == 0.1
+    assert todays_id("ResNet18-32px-imagenet-writeup_1e-3-recipe_onecycle") == found.id
+
+
 # --- what ships -----------------------------------------------------------------------------------
 
 

@@ -46,6 +46,14 @@ def test_ones_own_folder_with_an_old_name_is_found_under_todays(
     assert list(record_paths()) == [today + fingerprint]
 
 
+def test_a_folder_under_todays_name_comes_before_one_under_an_old(finished, own):
+    for old_id, today in OLD_IDS.items():
+        fields = {"backbone": "ResNet18", "init": "imagenet"}
+        copy_as_true(finished, own, old_id, budget=old_id.split("-", 3)[3], **fields)
+        path = copy_as_true(finished, own, today, budget=today.split("-")[3], **fields)
+        assert find_own_run(today).path == path
+
+
 def test_ones_own_run_comes_before_the_published_one(finished, own):
     assert find_run(SMOKE.id) is None
     path = copy_as_true(finished, own)
