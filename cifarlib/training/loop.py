@@ -1,4 +1,4 @@
-"""The training loop: in fifteen plain lines, and with what a long run needs besides."""
+"""The training loop: as plain as it can be, and with what a long run needs besides."""
 
 from collections.abc import Iterable
 
