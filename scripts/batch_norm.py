@@ -2,7 +2,8 @@
 
     python scripts/batch_norm.py RUN_ID … --runs-dir runs --out batch_norm.csv
 
-Only runs of one's own keep the weights that this needs: `python -m cifarlib train … --retrain`.
+Only runs of one's own keep the weights that this needs: `python -m cifarlib train …`. Rows of other
+runs that the table has already are kept.
 """
 
 import argparse
@@ -27,8 +28,9 @@ from cifarlib import (
     train_transform,
 )
 from cifarlib.config import BUDGETS
+from cifarlib.runs.record import BEST
 from cifarlib.runs.store import find_own_run
-from cifarlib.utils.files import atomic_path
+from cifarlib.utils.files import atomic_path, ensure_folder
 
 COLUMNS = ["run", "statistics", "valid_loss", "valid_accuracy"]
 OWN_BATCHES = (64, 250)  # pictures whose own statistics are used
@@ -78,10 +80,22 @@ def make_averages_anew(model: nn.Module, loader: DataLoader, device: Device) -> 
 
 
 def parts_of(run: Run) -> tuple[ImageSet, ImageSet]:
-    """Return the pictures (train, valid) that a run learned from and was validated on."""
+    """Return the pictures (train, valid) that a run learned from and was validated on.
+
+    Raises ValueError where other pictures are loaded here than the run's.
+    """
     budget = BUDGETS[run.experiment.budget]
     train, valid = split_folds(load_cifar100("train"))
-    return train[: budget.n_train], valid[: budget.n_valid]
+    train = train[: budget.n_train]
+    valid = valid[: budget.n_valid]
+    expected = run.provenance["data"]["fingerprints"]
+    # a number measured on other pictures looks like any other
+    if train.fingerprint != expected["train"] or valid.fingerprint != expected["valid"]:
+        raise ValueError(
+            f"{run.id} was trained on other pictures than {train.source}'s, which are loaded here:"
+            " name the folder of its own by CIFARLIB_DATA"
+        )
+    return train, valid
 
 
 def measure(run: Run) -> list[list[object]]:
@@ -120,17 +134,32 @@ def find(run_id: str, runs_dir: str | None) -> Run:
         raise ValueError(f"no run {run_id} of your own: train it, or name its folder by --runs-dir")
     if run.experiment.budget not in ANEW_PICTURES:
         raise ValueError(f"got budget {run.experiment.budget}, expected {', '.join(ANEW_PICTURES)}")
+    # asked before anything is measured, for that takes minutes a run
+    if not run.path.with_name(BEST).exists():
+        raise ValueError(f"{run_id} has no {BEST} beside its record: train it anew by --retrain")
     return run
 
 
-def write_table(path: Path, rows: list[list[object]]) -> None:
-    """Write the rows as a table, atomically, in the published table's format."""
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    table["valid_loss"] = table.valid_loss.map("{:.3f}".format)
-    table["valid_accuracy"] = table.valid_accuracy.map("{:.4f}".format)
+def read_table(path: Path) -> pd.DataFrame:
+    """Return a table's rows as text, none where there is no file; ValueError for another table."""
+    if not path.exists():
+        return pd.DataFrame(columns=COLUMNS, dtype=str)
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if list(table.columns) != COLUMNS:
+        raise ValueError(f"{path} has columns {', '.join(table)}, expected {', '.join(COLUMNS)}")
+    return table
+
+
+def add_to_table(path: Path, run_id: str, rows: list[list[object]]) -> None:
+    """Put a run's rows into a table, atomically, in place of older ones of the same run."""
+    measured = pd.DataFrame(rows, columns=COLUMNS)
+    measured["valid_loss"] = measured.valid_loss.map("{:.3f}".format)
+    measured["valid_accuracy"] = measured.valid_accuracy.map("{:.4f}".format)
+    table = read_table(path)
+    others = table[table.run != run_id]
     with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
-    print(table.to_string(index=False))
+        pd.concat([others, measured]).to_csv(temporary, index=False, lineterminator="\n")
+    print(measured.to_string(index=False))
 
 
 def main() -> int:
@@ -138,14 +167,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Validate nets with other BatchNorm statistics.")
     parser.add_argument("run_ids", nargs="+", metavar="RUN_ID", help="Measure these runs.")
     parser.add_argument("--runs-dir", help="Find them here (default: CIFARLIB_RUNS, else runs/).")
-    parser.add_argument("--out", type=Path, required=True, help="Write the table to this file.")
+    parser.add_argument("--out", type=Path, required=True, help="Add the rows to this table.")
     asked = parser.parse_args()
     try:
+        # what can be wrong is found before the first run is measured
         runs = [find(run_id, asked.runs_dir) for run_id in asked.run_ids]
-        rows = []
+        ensure_folder(asked.out.parent)
+        read_table(asked.out)
         for run in runs:
-            rows += measure(run)
-        write_table(asked.out, rows)
+            # written run by run, so that what is stopped keeps what it measured
+            add_to_table(asked.out, run.id, measure(run))
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
