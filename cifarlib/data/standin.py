@@ -79,6 +79,7 @@ def _draw(families: np.ndarray, members: np.ndarray, rng: np.random.Generator) -
         (abs(dx) < 0.3 * size) | (abs(dy) < 0.3 * size),
     ]
     inside = np.choose(member, shapes)
+    # 0 * x gives the plain colour a picture's shape
     foreground = _colour((member_hue + vary(-1.2, 1.2)) / 5, 0.75 * vary(0.6, 1) + 0 * x)
 
     # another light each time, and a camera's noise

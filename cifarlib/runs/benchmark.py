@@ -143,7 +143,8 @@ def _kind(experiment: Experiment) -> Experiment:
 
 def _speed_and_memory(experiment: Experiment) -> tuple[float, float]:
     """Return (images/s, peak GB) of this process; to be called once in a process."""
-    # else the loader's workers are spawned too, and each imports torch anew
+    # back to the system's way of starting processes: this one was spawned, and workers that
+    # were spawned too would each import torch anew
     multiprocessing.set_start_method(None, force=True)
     speed = images_per_second(experiment, steps=1, windows=1)["loop"]
     steps = int(PLAN_SECONDS * speed / RECIPES[experiment.recipe].batch_size)

@@ -146,6 +146,7 @@ def _run_one(
     """Run one experiment in a process of the grid."""
     if threads:
         torch.set_num_threads(threads)
+    # in a process of this machine's grid, which must not outlive it
     if terminal_lines:
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:

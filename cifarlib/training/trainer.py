@@ -80,7 +80,10 @@ class Trainer:
             steps_per_epoch=len(self.train_loader),
         )
         self.scaler = self.device.make_scaler()
-        # a run that was stopped goes on here
+        self.resume()
+
+    def resume(self) -> None:
+        """Go on from the checkpoint of a run that was stopped, if there is one."""
         if self.checkpoint and self.checkpoint.exists():
             self._restore(self.checkpoint.read_bytes())
 
@@ -190,6 +193,7 @@ class Trainer:
         return pack_state(state, owner=self.owner)
 
     def _restore(self, packed: bytes | memoryview) -> None:
+        # torch's random state goes back with the rest
         state = unpack_state(packed, owner=self.owner, name=str(self.checkpoint or ""))
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -200,6 +204,7 @@ class Trainer:
             self.scaler.load_state_dict(state["scaler"])
         self.history = state["history"]
         self.best_state = state["best_state"]
+        # parts that fitted into the memory must not grow again
         self.micro_batches = max(self.micro_batches, state["micro_batches"])
 
 
