@@ -84,18 +84,30 @@ def train(asked: argparse.Namespace) -> int:
 
 def plan_cells(asked: argparse.Namespace) -> int:
     """Measure this machine and print the expected time and memory of each run of a grid."""
+    from .data.nearest import count_own_pictures, data_in_words
     from .runs.benchmark import plan
+    from .utils.progress import say
 
-    print(plan(_cells(asked)).to_string(index=False))
+    experiments = _cells(asked)
+    say(f"data: {data_in_words()}")
+    print(plan(experiments, own_pictures=count_own_pictures()).to_string(index=False))
     return 0
 
 
 def run_cells(asked: argparse.Namespace) -> int:
     """Run every experiment of a budget that is missing; exit code 1 if one could not be run."""
+    from .data.images import load_cifar100
+    from .data.nearest import data_in_words, is_at_hand
     from .runs.grid import run_grid
+    from .utils.progress import say
 
+    experiments = _cells(asked)
+    if is_at_hand():
+        say(f"data: {data_in_words()}")
+    else:  # downloaded once, before several processes want it
+        say(f"data: {load_cifar100('train')!r}")
     finished, failed = run_grid(
-        _cells(asked),
+        experiments,
         jobs=asked.jobs,
         runs_dir=asked.runs_dir,
         backend=asked.backend,
@@ -125,8 +137,11 @@ def results(asked: argparse.Namespace) -> int:
     """Print recorded runs, as a table or JSON, or re-check them; exit code 1 if a record fails its
     check.
     """
-    from .runs.store import load_runs
+    from .runs.store import load_runs, own_folder
 
+    # who names a folder that is not there would be shown the published runs as if from it
+    if asked.runs_dir is not None and not own_folder(asked.runs_dir).is_dir():
+        raise ValueError(f"got --runs-dir {asked.runs_dir}, which is no folder")
     if asked.check:
         return _check_records(asked.runs_dir)
     runs = load_runs(runs_dir=asked.runs_dir, any_data=True)

@@ -5,7 +5,7 @@ Nothing heavy is imported here, so that reading a record or asking for help take
 
 import itertools
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import InitVar, dataclass
 from typing import Any
 
@@ -195,13 +195,18 @@ class Experiment:
         """The learning rate of the first step, or for one-cycle the highest."""
         return self.lr or self.default_lr
 
-    @property
-    def pictures(self) -> float:
-        """How many pictures are learned from, as a measure of time.
+    def work(self, own_pictures: Mapping[str, int] | None = None) -> float:
+        """Return how many pictures are learned from in all epochs, as a measure of time.
 
         One that is only looked at counts as a third; the test looks at four views of each.
+        own_pictures: how many of one's own each split has; None is CIFAR-100.
         """
-        counts = BUDGETS[self.budget].pictures
+        counts = dict(BUDGETS[self.budget].pictures)
+        if own_pictures is not None:
+            held_out = own_pictures["train"] // 5  # one fold of five validates
+            counts["train"] = min(counts["train"], own_pictures["train"] - held_out)
+            counts["valid"] = min(counts["valid"], held_out)
+            counts["test"] = min(counts["test"], own_pictures["test"])
         learned = self.epochs * counts["train"]
         looked_at = self.epochs * counts["valid"] + 4 * counts["test"]
         return learned + looked_at / 3

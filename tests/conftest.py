@@ -72,6 +72,14 @@ def test() -> ImageSet:
     return small_set("test", 300)
 
 
+@pytest.fixture
+def default_data(tmp_path, monkeypatch) -> Path:
+    """The default data folder, which is not there yet: nobody has named another."""
+    monkeypatch.delenv("CIFARLIB_DATA", raising=False)
+    monkeypatch.setattr("cifarlib.utils.files.repository_root", lambda: tmp_path)
+    return tmp_path / "data"
+
+
 @pytest.fixture(scope="session")
 def mine(tmp_path_factory) -> Path:
     """A folder of one's own: three classes of coloured noise in many sizes, quick to load."""

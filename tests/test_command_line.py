@@ -217,7 +217,7 @@ def test_plan_measures_each_net_once_and_prints_minutes_and_memory(call, monkeyp
     assert [row.split()[0] for row in rows] == [cell.id for cell in cells]
     for row, cell in zip(rows, cells, strict=True):
         _, speed, minutes, memory = row.split()
-        expected = cell.pictures / float(speed) / 60
+        expected = cell.work() / float(speed) / 60
         assert float(minutes) == pytest.approx(expected, abs=0.06, rel=0.02)
         assert 0.1 < float(memory) < 5
 

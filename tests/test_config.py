@@ -135,4 +135,4 @@ def test_the_time_of_a_run_counts_looking_as_a_third_of_learning():
     # 10 epochs of 10,000 and 2,000 pictures, and 4 views of 10,000
     cell = Experiment("ResNet18", 32, "scratch", "quick")
     assert cell.epochs == 10
-    assert cell.pictures == 10 * 10_000 + (10 * 2_000 + 4 * 10_000) / 3
+    assert cell.work() == 10 * 10_000 + (10 * 2_000 + 4 * 10_000) / 3

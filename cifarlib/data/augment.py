@@ -7,10 +7,11 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 import albumentations as A
 import cv2
+import numpy as np
 from albumentations.pytorch import ToTensorV2
 
 from ..config import IMAGENET_MEAN, IMAGENET_STD, POLICIES
-from ..utils.errors import unknown
+from ..utils.errors import last_line, unknown
 
 MIRROR = cv2.BORDER_REFLECT_101  # what is moved in from outside the picture
 
@@ -105,6 +106,23 @@ def train_transform(
         steps.append(A.Normalize(mean, std))
     steps.append(ToTensorV2())
     return A.Compose(steps)
+
+
+def check_steps(image_size: int, policy: str) -> None:
+    """Raise ValueError if one of a policy's steps cannot take pictures of this size (pixels).
+
+    Tried on one picture, step by step: in a pipeline a step comes by chance, and its error from
+    within a loader's worker.
+    """
+    picture = np.zeros((image_size, image_size, 3), dtype=np.uint8)
+    for name, step in policy_steps(image_size, policy).items():
+        try:
+            A.Compose([step])(image=picture)
+        except Exception as error:  # albumentations and OpenCV raise many kinds
+            raise ValueError(
+                f"the augmentation {policy!r} cannot take {image_size} px pictures"
+                f" ({name}: {last_line(error)})"
+            ) from None
 
 
 def eval_transform(

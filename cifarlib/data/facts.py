@@ -16,7 +16,6 @@ CLASSES = tuple(sorted(SUPERCLASS_OF))
 ARCHIVE_URL: str = _FACTS["archive_url"]
 ARCHIVE_MD5: str = _FACTS["archive_md5"]
 FILE_MD5: dict[str, str] = _FACTS["file_md5"]
-HUB_URL: str = _FACTS["hub_url"]
 HUB_REPOSITORY: str = _FACTS["hub_repository"]
 # SHA-256 of each split in canonical order: see ImageSet.fingerprint
 FINGERPRINTS: dict[str, str] = _FACTS["fingerprints"]

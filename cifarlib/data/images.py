@@ -2,21 +2,18 @@
 
 import functools
 import hashlib
-import importlib.util
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
 from ..utils.errors import unknown
-from ..utils.files import user_folder
-from ..utils.online import silent
-from . import facts, sources, standin
+from . import facts
+from .folder import SPLITS, count_pictures, folder_state
+from .nearest import Found, Place, data_place, find_pictures
 
-SPLITS = ("train", "test")
-SOURCES = ("auto", "official", "folder", "hub", "stand-in")
+SIDE = 32  # pixels, of CIFAR-100's pictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,26 +84,36 @@ def load_cifar100(
     root: str | Path | None = None,
     source: str = "auto",
     *,
-    side: int = 32,
+    side: int = SIDE,
 ) -> ImageSet:
     """Return one split of CIFAR-100, or of the pictures in `root`, in canonical order.
 
     split: "train" | "test". root: a folder (default: CIFARLIB_DATA, else data/ in the repository)
-    with the official files or train/<class>/*, test/<class>/*, which are squared to `side` pixels.
-    Where it holds neither, CIFAR-100 is downloaded into it, and where that fails a generated
-    stand-in is used: `reason` says why. Raises ValueError for what is there but damaged,
-    ConnectionError where a source asked for by name cannot be reached.
+    with the official files or train/<class>/*, test/<class>/*, which are squared to `side` pixels;
+    CIFAR-100's stay at 32. Where the default folder holds neither, CIFAR-100 is downloaded into it,
+    and where that fails a generated stand-in is used: `reason` says why. Raises ValueError where
+    `root` or CIFARLIB_DATA holds neither, or what is there is damaged; ConnectionError where a
+    source asked for by name cannot be reached.
     """
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
-    if source not in SOURCES:
-        raise unknown("source", source, SOURCES)
-    folder = _data_folder(root)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(
-            f"{folder} is a file: expected a folder with CIFAR-100 or one's own pictures"
-        )
-    found = _read(split, folder, source, side)
+    place = data_place(root)
+    if source in ("auto", "folder") and _may_be_a_tree_of_cifar100(place, split):
+        images = _in_order(split, find_pictures(split, place, source, SIDE))
+        if images.is_cifar100:
+            return images
+    return _in_order(split, find_pictures(split, place, source, side))
+
+
+def _may_be_a_tree_of_cifar100(place: Place, split: str) -> bool:
+    """Say whether a place has as many pictures as CIFAR-100, whose own stay at 32 pixels."""
+    if not place.holds_own_pictures:
+        return False
+    return count_pictures(place.folder, split) == facts.COUNTS[split]
+
+
+def _in_order(split: str, found: Found) -> ImageSet:
+    """Return what a source handed over as an ImageSet, in canonical order."""
     images = ImageSet(*found.pictures, source=found.source, reason=found.reason)
     images = images[canonical_order(images.images, images.labels)]
     is_cifar100 = images.fingerprint == facts.FINGERPRINTS[split]
@@ -117,10 +124,35 @@ def load_cifar100(
     return replace(images, is_cifar100=is_cifar100)
 
 
-def holds_own_pictures(root: str | Path | None = None) -> bool:
-    """Say whether the data folder (see load_cifar100) holds one's own pictures: train/ or test/."""
-    folder = _data_folder(root)
-    return any((folder / split).is_dir() for split in SPLITS)
+# --- which pictures a run is about ----------------------------------------------------------------
+
+
+def data_id(train: ImageSet, test: ImageSet) -> str:
+    """Return eight hex digits of both fingerprints, or "" for CIFAR-100, which needs no name."""
+    fingerprints = {"train": train.fingerprint, "test": test.fingerprint}
+    if fingerprints == facts.FINGERPRINTS:
+        return ""
+    both = train.fingerprint + test.fingerprint
+    return hashlib.sha256(both.encode()).hexdigest()[:8]
+
+
+def own_data_id(image_size: int) -> str:
+    """Return the data_id of the pictures of one's own in the data folder, read at an image size.
+
+    "" where there are none: then runs are about CIFAR-100, whatever stands in for it here.
+    """
+    place = data_place()
+    if not place.holds_own_pictures:
+        return ""
+    return _own_data_id(place, image_size, folder_state(place.folder))
+
+
+@functools.lru_cache
+def _own_data_id(place: Place, image_size: int, state: str) -> str:
+    """Read the pictures once for each `state` of their folder."""
+    train = load_cifar100("train", place.folder, "folder", side=image_size)
+    test = load_cifar100("test", place.folder, "folder", side=image_size)
+    return data_id(train, test)
 
 
 def canonical_order(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -142,126 +174,17 @@ def split_folds(
     """Split the training set into (train, valid), stratified; `fold` is the one that validates.
 
     In the write-up it is fold 0 of 5. Raises ValueError for a fold that is not one of `n_folds`,
-    or a class of fewer pictures than folds.
+    or a class of fewer pictures than folds, which it names.
     """
     if not 0 <= fold < n_folds:
         raise ValueError(f"got fold {fold}, expected 0 to {n_folds - 1}")
-    smallest = np.bincount(train.labels, minlength=len(train.classes)).min()
-    if smallest < n_folds:
+    counts = np.bincount(train.labels, minlength=len(train.classes))
+    smallest = int(counts.argmin())
+    if counts[smallest] < n_folds:
         raise ValueError(
-            f"the smallest class has {smallest} pictures,"
+            f"the smallest class has {counts[smallest]} pictures ({train.classes[smallest]!r}),"
             f" expected {n_folds} or more for {n_folds} folds"
         )
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     kept, held_out = list(folds.split(train.labels, train.labels))[fold]
     return train[kept], train[held_out]
-
-
-# --- where the pictures come from: one function a source ----------------------------------------
-
-
-class _Found(NamedTuple):
-    """Pictures, the source's name and why it was taken."""
-
-    pictures: sources.Pictures
-    source: str
-    reason: str
-
-
-def _data_folder(root: str | Path | None) -> Path:
-    if root is None:
-        return user_folder("CIFARLIB_DATA", "data")
-    return Path(root).expanduser()
-
-
-def _read(split: str, root: Path, source: str, side: int) -> _Found:
-    if source == "stand-in":
-        return _Found(standin.generate(split), "stand-in", "generated, as asked")
-    if source == "folder":
-        return _read_folder(split, root, side)
-    if source == "official":
-        return _read_named_host(split, root, source)
-    if source == "hub":
-        return _read_named_host(split, root, source)
-    return _read_nearest(split, root, side)
-
-
-def _read_nearest(split: str, root: Path, side: int) -> _Found:
-    """Take what is in the folder, else download CIFAR-100, else generate the stand-in."""
-    if holds_own_pictures(root):
-        return _read_folder(split, root, side)
-    official = _read_official(split, root)
-    if official:
-        return official
-    failures = []
-    try:
-        # a slow official host is given up only where the hub can take its place
-        return _download_official(split, root, patient=not _hub_can_serve())
-    except ConnectionError as error:
-        failures.append(str(error))
-    try:
-        return _download_hub(split)
-    except ConnectionError as error:
-        failures.append(str(error))
-    advice = (
-        "to use CIFAR-100, put cifar-100-python/ into data/"
-        " or into the folder that CIFARLIB_DATA names"
-    )
-    reason = f"generated, for none could be had ({'; '.join(failures)}); {advice}"
-    return _Found(standin.generate(split), "stand-in", reason)
-
-
-def _read_named_host(split: str, root: Path, source: str) -> _Found:
-    """Take the official files or the hub's copy and nothing else."""
-    try:
-        if source == "hub":
-            return _download_hub(split)
-        return _read_official(split, root) or _download_official(split, root, patient=True)
-    except ConnectionError as error:
-        raise ConnectionError(
-            f"CIFAR-100 is not in {root} and cannot be downloaded: {error}"
-        ) from None
-
-
-def _read_folder(split: str, root: Path, side: int) -> _Found:
-    pictures = sources.read_folder(root, split, side=side)
-    return _Found(pictures, "folder", "a folder of pictures")
-
-
-def _read_official(split: str, root: Path) -> _Found | None:
-    folder = sources.official_folder(root)
-    if folder is None:
-        return None
-    pictures = sources.read_official(folder, split)
-    return _Found(pictures, "official", "the official files, MD5 verified")
-
-
-def _download_official(split: str, root: Path, *, patient: bool) -> _Found:
-    host = _ask_host(facts.ARCHIVE_URL)
-    try:
-        pictures = sources.download_official(root, split, patient=patient)
-    except ConnectionError as error:
-        raise ConnectionError(f"{host}: {error}") from None
-    return _Found(pictures, "official", f"downloaded from {host}")
-
-
-def _download_hub(split: str) -> _Found:
-    host = _ask_host(facts.HUB_URL)
-    try:
-        pictures = sources.read_hub(split)
-    except ConnectionError as error:
-        raise ConnectionError(f"{host}: {error}") from None
-    return _Found(pictures, "hub", f"downloaded from {host}")
-
-
-def _ask_host(url: str) -> str:
-    """Return the host of an address; ConnectionError if it does not answer."""
-    host = url.split("/")[2]
-    why = silent(url)
-    if why:
-        raise ConnectionError(f"{host}: {why}")
-    return host
-
-
-def _hub_can_serve() -> bool:
-    return importlib.util.find_spec("pyarrow") is not None and not silent(facts.HUB_URL)

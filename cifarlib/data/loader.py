@@ -4,8 +4,9 @@ import contextlib
 import os
 import random
 import signal
-import threading
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
+from types import TracebackType
 from typing import Any
 
 import albumentations as A
@@ -14,9 +15,13 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from ..utils.errors import last_line
+from ..utils.signals import interrupt_waits
 from .images import ImageSet
 
 MOST_WORKERS = 4  # by default
+# what torch says of workers that died, of a too small /dev/shm among other things
+LOST_WORKERS = ("shared memory", "is killed by signal", "exited unexpectedly")
 
 
 class AugmentedImages(Dataset):
@@ -74,24 +79,48 @@ class EpochBatches:
             yield [(self.epoch, int(position)) for position in positions]
 
 
-class CalmLoader(DataLoader):
-    """A DataLoader that lets a Ctrl-C wait while its workers start.
+class WorkersLost(OSError):
+    """A loader's workers died, or found no shared memory to hand their pictures over in."""
 
-    Python drops an exception that comes within a fork.
+
+class CalmLoader(DataLoader):
+    """A DataLoader that lets a Ctrl-C wait while its workers start, and says in a line if they die.
+
+    Python drops an exception that comes within a fork. An iteration raises WorkersLost.
     """
 
     def __iter__(self) -> Any:
-        # signals come to the main thread only
-        if threading.current_thread() is not threading.main_thread():
-            return super().__iter__()
-        came = []
-        before = signal.signal(signal.SIGINT, lambda *_: came.append(True))
-        try:
-            return super().__iter__()
-        finally:
-            signal.signal(signal.SIGINT, before)
-            if came:
-                signal.raise_signal(signal.SIGINT)
+        with interrupt_waits():
+            batches = super().__iter__()
+        return _watched(batches)
+
+
+def _watched(batches: Iterable) -> Iterator:
+    """Yield a loader's batches; torch's many lines about dead workers become one."""
+    try:
+        yield from batches
+    except RuntimeError as error:
+        if not _tells_of_lost_workers(str(error)):
+            raise
+        raise WorkersLost(
+            "the processes that load the pictures died or found no shared memory"
+            f" ({last_line(error)})"
+        ) from None
+
+
+def _tells_of_lost_workers(text: str) -> bool:
+    return any(words in text for words in LOST_WORKERS)
+
+
+def without_workers(loader: DataLoader) -> DataLoader:
+    """Return a loader of the same batches that loads them in the process itself."""
+    return CalmLoader(
+        loader.dataset,
+        batch_sampler=loader.batch_sampler,
+        num_workers=0,
+        pin_memory=loader.pin_memory,
+        generator=loader.generator,
+    )
 
 
 def make_loader(
@@ -136,6 +165,7 @@ def _step_aside(worker: int) -> None:
     """
     # Ctrl-C is for the main process, which ends its workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.excepthook = _say_unless_hung_up
     cv2.setNumThreads(0)
     if hasattr(os, "nice"):
         os.nice(19)
@@ -143,3 +173,17 @@ def _step_aside(worker: int) -> None:
     if hasattr(os, "SCHED_IDLE"):
         with contextlib.suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def _say_unless_hung_up(
+    kind: type[BaseException],
+    error: BaseException,
+    traceback: TracebackType | None,
+) -> None:
+    """Print an error of a worker's thread, unless the main process has stopped listening.
+
+    Python's thread that hands batches over complains then, at a Ctrl-C; the worker's own errors
+    go to the main process and not through here.
+    """
+    if not isinstance(error, OSError | EOFError):
+        sys.__excepthook__(kind, error, traceback)

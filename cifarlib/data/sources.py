@@ -1,30 +1,35 @@
-"""The places CIFAR-100, or pictures of one's own, can come from."""
+"""The places CIFAR-100 can come from: the official files, their host, the hub."""
 
 import contextlib
-import functools
 import io
+import os
 import pickle
+import shutil
 import tarfile
-import tempfile
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pooch
 import torch
-from huggingface_hub import hf_hub_download
-from PIL import Image, ImageOps
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
+from PIL import Image
 
-from ..utils.errors import unknown
-from ..utils.files import ensure_folder, file_digest
+from ..utils.errors import last_line
+from ..utils.files import (
+    clear_left_overs,
+    disk_is_full,
+    ensure_folder,
+    file_digest,
+    temporary_name,
+)
+from ..utils.online import hub_endpoint
 from ..utils.progress import progress_bar
 from . import facts
 
 OFFICIAL_FOLDER = "cifar-100-python"
 ARCHIVE = "cifar-100-python.tar.gz"
-NOT_PICTURES = {"thumbs.db", "desktop.ini"}
 STALL_SECONDS = 8
 SLOW_BYTES = 300_000  # a second; readers report 70 kB/s at times
 
@@ -59,11 +64,11 @@ def with_superclasses(
 # --- the official files -------------------------------------------------------------------------
 
 
-def official_folder(root: Path) -> Path | None:
-    """Return the folder in `root` with the official files, or None where there is none.
+def find_official(root: Path) -> Path | None:
+    """Return the folder in `root` with the official files, else their archive, or None.
 
-    Where only their archive is there it is unpacked. Raises ValueError for an archive whose MD5 is
-    not the official one.
+    An archive is unpacked beside itself where that can be written; what earlier attempts left
+    there is removed. Raises ValueError for an archive whose MD5 is not the official one.
     """
     folder = root / OFFICIAL_FOLDER
     if folder.is_dir():
@@ -71,42 +76,58 @@ def official_folder(root: Path) -> Path | None:
     if any((root / name).is_file() for name in facts.FILE_MD5):
         return root
     archive = root / ARCHIVE
-    if archive.is_file():
+    if not archive.is_file():
+        return None
+    digest = file_digest(archive)
+    if digest != facts.ARCHIVE_MD5:
+        raise ValueError(f"{archive} is damaged: got MD5 {digest}, expected {facts.ARCHIVE_MD5}")
+    # a folder that is read-only, or a full disk: the archive itself will do
+    with contextlib.suppress(OSError):
         _unpack(archive, folder)
         return folder
-    return None
+    return archive
 
 
 def _unpack(archive: Path, folder: Path) -> None:
     """Unpack the official archive to `folder`, whole or not at all."""
-    digest = file_digest(archive)
-    if digest != facts.ARCHIVE_MD5:
-        raise ValueError(f"{archive} is damaged: got MD5 {digest}, expected {facts.ARCHIVE_MD5}")
-    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+    with _workshop(folder) as workshop:
         with tarfile.open(archive) as tar:
             if hasattr(tarfile, "data_filter"):  # from Python 3.11.4 on
                 tar.extraction_filter = tarfile.data_filter
-            tar.extractall(temporary)
+            tar.extractall(workshop)
         # another process may have been first: its files are checked when they are read
         with contextlib.suppress(OSError):
-            (Path(temporary) / OFFICIAL_FOLDER).rename(folder)
+            (workshop / OFFICIAL_FOLDER).rename(folder)
 
 
-def read_official(folder: Path, split: str) -> Pictures:
-    """Read one split of the official files; ValueError for one that is missing or damaged.
+@contextlib.contextmanager
+def _workshop(target: Path) -> Iterator[Path]:
+    """Yield a folder beside `target` for what is not yet whole, and remove it at the end.
 
-    The pickle is opened only after its MD5 is right, for opening a pickle can run any code.
+    That of a process that was killed is removed by the next one.
+    """
+    clear_left_overs(target.parent)
+    workshop = temporary_name(target)
+    workshop.mkdir()
+    try:
+        yield workshop
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+
+
+def read_official(place: Path, split: str) -> Pictures:
+    """Read one split of the official files in a folder or in their archive.
+
+    The pickle is opened only after its MD5 is right, for opening a pickle can run any code. Raises
+    ValueError for a file that is missing or damaged.
     """
     for name in ("meta", split):
-        path = folder / name
-        if not path.is_file():
-            raise ValueError(f"{path} is missing: expected the official files train, test and meta")
-        data = path.read_bytes()
+        data = _bytes_of(place, name)
         digest = file_digest(io.BytesIO(data))
         expected = facts.FILE_MD5[name]
         if digest != expected:
             raise ValueError(
-                f"{path} is damaged: got MD5 {digest}, expected {expected};"
+                f"{place / name} is damaged: got MD5 {digest}, expected {expected};"
                 " delete it or copy it anew"
             )
     pictures = pickle.loads(data, encoding="latin1")
@@ -116,30 +137,54 @@ def read_official(folder: Path, split: str) -> Pictures:
     return with_superclasses(images, pictures["fine_labels"], facts.CLASSES)
 
 
+def _bytes_of(place: Path, name: str) -> bytes:
+    """Return an official file's bytes, from a folder or from the archive."""
+    if place.is_file():
+        with tarfile.open(place) as tar:
+            member = tar.extractfile(f"{OFFICIAL_FOLDER}/{name}")
+            assert member is not None  # the archive's MD5 is right
+            return member.read()
+    path = place / name
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: expected the official files train, test and meta")
+    return path.read_bytes()
+
+
 def download_official(root: Path, split: str, *, patient: bool = True) -> Pictures:
     """Fetch the official archive into `root`, whole or not at all, and read a split.
 
-    Raises ConnectionError if it fails, or, unless `patient`, if it is too slow.
+    Raises ConnectionError if it fails, or, unless `patient`, if it is too slow; OSError for a full
+    disk.
     """
     pooch.get_logger().setLevel("ERROR")
-    store = pooch.create(
-        ensure_folder(root),
-        facts.ARCHIVE_URL.removesuffix(ARCHIVE),
-        registry={ARCHIVE: f"md5:{facts.ARCHIVE_MD5}"},
-        retry_if_failed=1,
-    )
-    # pooch sets the bar's true total
-    with progress_bar(total=1, unit="B", unit_scale=True, desc=ARCHIVE) as bar:
-        if not patient:
-            _give_up_when_slow(bar)
-        downloader = pooch.HTTPDownloader(progressbar=bar, timeout=STALL_SECONDS)
-        try:
-            store.fetch(ARCHIVE, downloader=downloader)
-        except (OSError, ValueError) as error:  # the transfer broke off, or its MD5 is wrong
-            raise ConnectionError(f"could not download {facts.ARCHIVE_URL}: {error}") from None
-    folder = official_folder(root)
-    assert folder is not None  # the archive is there
-    return read_official(folder, split)
+    archive = ensure_folder(root) / ARCHIVE
+    with _workshop(archive) as workshop:
+        store = pooch.create(
+            workshop,
+            facts.ARCHIVE_URL.removesuffix(ARCHIVE),
+            registry={ARCHIVE: f"md5:{facts.ARCHIVE_MD5}"},
+            retry_if_failed=1,
+        )
+        # pooch sets the bar's true total
+        with progress_bar(total=1, unit="B", unit_scale=True, desc=ARCHIVE) as bar:
+            if not patient:
+                _give_up_when_slow(bar)
+            downloader = pooch.HTTPDownloader(progressbar=bar, timeout=STALL_SECONDS)
+            try:
+                store.fetch(ARCHIVE, downloader=downloader)
+            except (OSError, ValueError) as error:  # the transfer broke off, or its MD5 is wrong
+                _raise_if_disk_is_full(error, archive)
+                raise ConnectionError(f"could not download {facts.ARCHIVE_URL}: {error}") from None
+        os.replace(workshop / ARCHIVE, archive)
+    place = find_official(root)
+    assert place is not None  # the archive is there
+    return read_official(place, split)
+
+
+def _raise_if_disk_is_full(error: BaseException, path: str | Path) -> None:
+    """Raise OSError if that is what an error says: no other source mends a full disk."""
+    if disk_is_full(error):
+        raise OSError(f"cannot write {path}: {last_line(error)}") from None
 
 
 def _give_up_when_slow(bar) -> None:
@@ -158,113 +203,59 @@ def _give_up_when_slow(bar) -> None:
 # --- the hub ------------------------------------------------------------------------------------
 
 
-def read_hub(split: str) -> Pictures:
-    """Read one split from the Hugging Face hub's parquet copy; needs pyarrow.
+def cached_hub_file(split: str) -> Path | None:
+    """Return the hub's parquet file where its client has downloaded it before, else None."""
+    path = try_to_load_from_cache(facts.HUB_REPOSITORY, _parquet(split), repo_type="dataset")
+    # None where it was never asked for, a mark where the hub was found to lack it
+    if not isinstance(path, str):
+        return None
+    return Path(path)
 
-    Raises ConnectionError where it is not to be had.
+
+def download_hub_file(split: str) -> Path:
+    """Fetch the hub's parquet file into its client's cache.
+
+    Raises ConnectionError where it is not to be had, OSError for a full disk.
+    """
+    try:
+        path = hf_hub_download(
+            facts.HUB_REPOSITORY,
+            _parquet(split),
+            repo_type="dataset",
+            endpoint=hub_endpoint(),
+        )
+    except Exception as error:  # the hub's client raises a dozen kinds, all of them "not to be had"
+        _raise_if_disk_is_full(error, facts.HUB_REPOSITORY)
+        raise ConnectionError(
+            f"could not download {facts.HUB_REPOSITORY}: {last_line(error)}"
+        ) from None
+    return Path(path)
+
+
+def read_hub_file(path: Path) -> Pictures:
+    """Read one split of the hub's parquet copy; needs pyarrow.
+
+    Raises ConnectionError where that is not installed, ValueError for a damaged file.
     """
     try:
         import pyarrow.parquet  # optional
-
-        path = hf_hub_download(
-            facts.HUB_REPOSITORY,
-            f"cifar100/{split}-00000-of-00001.parquet",
-            repo_type="dataset",
-            endpoint=facts.HUB_URL,
-        )
     except ImportError:
         raise ConnectionError(
-            f"could not download {facts.HUB_REPOSITORY}: pip install pyarrow"
+            f"could not read {facts.HUB_REPOSITORY}: pip install pyarrow"
         ) from None
-    except Exception as error:  # the hub's client raises a dozen kinds, all of them "not to be had"
-        raise ConnectionError(f"could not download {facts.HUB_REPOSITORY}: {error}") from None
-    table = pyarrow.parquet.read_table(path, columns=["img", "fine_label"]).to_pydict()
-    images = [read_picture(io.BytesIO(row["bytes"])) for row in table["img"]]
+    try:
+        table = pyarrow.parquet.read_table(path, columns=["img", "fine_label"]).to_pydict()
+        images = [_from_png(row["bytes"]) for row in table["img"]]
+    except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
+        raise ValueError(f"{path} is damaged ({last_line(error)}): delete it") from None
     return with_superclasses(np.stack(images), table["fine_label"], facts.CLASSES)
 
 
-# --- a folder of pictures -----------------------------------------------------------------------
+def _parquet(split: str) -> str:
+    return f"cifar100/{split}-00000-of-00001.parquet"
 
 
-def read_folder(root: Path, split: str, *, side: int = 32) -> Pictures:
-    """Read pictures of any size from root/split/<class>/*, squared to `side` pixels.
-
-    The classes are the folders of train/. Raises ValueError for a missing split, too few classes,
-    an unknown one, no picture, or one that cannot be read.
-    """
-    for name in facts.COUNTS:
-        if not (root / name).is_dir():
-            raise ValueError(
-                f"{root} has no folder {name}/: expected train/<class>/… and test/<class>/…"
-            )
-    classes = _class_folders(root / "train")
-    folders = _class_folders(root / split)
-    if len(classes) < 2:
-        raise ValueError(
-            f"{root / 'train'} holds {len(classes)} class folder(s), expected two or more"
-        )
-    strange = sorted(set(folders) - set(classes))
-    if strange:
-        raise unknown(f"class in {root / split}", strange[0], classes)
-
-    paths = []
-    for name in folders:
-        paths += _visible(root / split / name)
-    if not paths:
-        raise ValueError(f"{root / split} holds no pictures")
-    labels = [classes.index(path.parent.name) for path in paths]
-    with ThreadPoolExecutor() as pool:
-        images = list(pool.map(functools.partial(read_picture, side=side), paths))
-    return with_superclasses(np.stack(images), labels, tuple(classes))
-
-
-def read_picture(file: str | Path | BinaryIO, side: int = 32) -> np.ndarray:
-    """Return one picture file as uint8 (side, side, 3): the middle square, resized.
-
-    Any colour mode will do. Raises ValueError for a file that is no picture, or a damaged one.
-    """
-    picture: Image.Image
-    try:
-        with Image.open(file) as picture:
-            picture.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"cannot read {file} as a picture: {error}") from None
-    picture = ImageOps.exif_transpose(picture)  # a phone's photo may be stored lying down
-    picture = _as_rgb(picture)
-    square = min(picture.size)
-    left = (picture.width - square) // 2
-    top = (picture.height - square) // 2
-    small = picture.resize(
-        (side, side),
-        Image.Resampling.BILINEAR,
-        box=(left, top, left + square, top + square),
-    )
-    return np.asarray(small)
-
-
-def _as_rgb(picture: Image.Image) -> Image.Image:
-    """Return a picture of any colour mode in RGB, what is transparent in white."""
-    if picture.mode[0] in "IF":  # 16 and 32 bit grey
-        grey = np.asarray(picture, dtype=np.float64)
-        if grey.max() > 255:
-            grey = grey * (255 / 65535)
-        picture = Image.fromarray(grey.clip(0, 255).astype(np.uint8))
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        paper = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(paper, picture)
-    return picture.convert("RGB")
-
-
-def _class_folders(folder: Path) -> list[str]:
-    """Return the names of the folders in a folder, in order."""
-    return [path.name for path in _visible(folder) if path.is_dir()]
-
-
-def _visible(folder: Path) -> list[Path]:
-    """Return what a folder holds, in the order of the names, without hidden and systems' files."""
-    found = []
-    for path in folder.iterdir():
-        if not path.name.startswith(".") and path.name.lower() not in NOT_PICTURES:
-            found.append(path)
-    return sorted(found, key=lambda path: path.name)  # paths themselves sort otherwise on Windows
+def _from_png(data: bytes) -> np.ndarray:
+    """Return a picture of the hub's, uint8 (32, 32, 3)."""
+    with Image.open(io.BytesIO(data)) as picture:
+        return np.asarray(picture.convert("RGB"))

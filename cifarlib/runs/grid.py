@@ -99,7 +99,7 @@ def _cost(experiment: Experiment) -> float:
             [experiment.image_size],
             stem=experiment.stem,
         )
-        return experiment.pictures * float(table.multiply_adds_m[0])
+        return experiment.work() * float(table.multiply_adds_m[0])
     return 0.0
 
 

@@ -58,6 +58,11 @@ class Run:
         return todays_id(self.path.parent.name)
 
     @property
+    def data_id(self) -> str:
+        """Which pictures the run is about: "" for CIFAR-100, else eight hex digits."""
+        return self.id.partition("@")[2]
+
+    @property
     def predictions_path(self) -> Path:
         """The .npz file beside the record."""
         if self.published:

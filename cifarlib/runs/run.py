@@ -1,14 +1,11 @@
 """Running an experiment: its record if there is one, else training, one test and a new record."""
 
 import contextlib
-import hashlib
-import importlib.metadata
 import os
 import platform
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -16,34 +13,34 @@ from safetensors.torch import save
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ..config import BACKBONES, BUDGETS, RECIPES, Experiment, timm_name
-from ..data.augment import eval_transform, train_transform
-from ..data.facts import FINGERPRINTS
-from ..data.images import ImageSet, holds_own_pictures, load_cifar100, split_folds
+from ..config import BACKBONES, RECIPES, Experiment, timm_name
+from ..data.augment import check_steps, eval_transform, train_transform
+from ..data.images import ImageSet, data_id
 from ..data.loader import make_loader
+from ..data.nearest import data_place
 from ..evaluation.predict import score
 from ..models.backbones import create_model
 from ..models.weights import MissingWeights, Weights, find_weights
-from ..training.device import Device, choose_device, describe_device
+from ..training.device import choose_device
 from ..training.trainer import Trainer, fit
 from ..utils.files import ensure_folder, write_bytes
+from ..utils.progress import say
+from .parts import Parts, load_data, split_parts
+from .provenance import check_same_settings, provenance_of, settings_of
 from .record import BEST, RECORD, Run, read_record, write_record
-from .store import fair_runs, find_own_run, find_published_run, own_folder, own_paths
+from .store import (
+    fair_runs,
+    find_own_run,
+    find_published_run,
+    id_on,
+    own_folder,
+    own_paths,
+)
 
 CHECKPOINT = "checkpoint.pt"
 LOCK = "lock"
 HOLDER = "holder.txt"
-LIBRARIES = ("torch", "torchvision", "timm", "albumentations", "opencv-python-headless", "numpy")
 EVAL_BATCH = 256  # pictures
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The pictures of a run, in three parts."""
-
-    train: ImageSet  # what is learned from
-    valid: ImageSet  # what validates each epoch
-    test: ImageSet  # what is tested once
 
 
 def run(
@@ -58,32 +55,36 @@ def run(
 ) -> Run:
     """Return the run of an experiment: its record, else train it, test it once and record that.
 
-    data: (train, test) image sets; load_cifar100's by default. num_workers: see make_loader; it
-    changes no number. progress: whether to draw a bar, or on which line of the terminal. A run that
-    was interrupted goes on from its last epoch. Records of one's own on these very pictures come
-    before published ones; `retrain` passes over both, published=False over the latter. Raises
-    ValueError where the experiment cannot be run.
+    data: (train, test) image sets; load_data's by default. num_workers: see make_loader; it changes
+    no number. progress: whether to draw a bar, or on which line of the terminal. A run that was
+    interrupted goes on from its last epoch. Records of one's own on these very pictures come before
+    published ones; `retrain` passes over both, published=False over the latter. Raises ValueError
+    where the experiment cannot be run, or a record or a checkpoint of that name was made otherwise:
+    from other weights, say.
     """
     root = own_folder(runs_dir)
-    own_pictures = data is not None or holds_own_pictures()
+    own_pictures = data is not None or data_place().holds_own_pictures
     use_published = published and not retrain
     if use_published and not own_pictures and not _has_own_runs(experiment, root):
         found = find_published_run(experiment.id)  # at once, without loading a picture
         if found:
             return found
 
-    train, test = data or (load_cifar100("train"), load_cifar100("test"))
+    train, test = data or load_data(experiment.image_size)
     run_id = run_identity(experiment, train, test)
     is_cifar100 = run_id == experiment.id
     train = replace(train, is_cifar100=is_cifar100)  # a part of CIFAR-100 is not CIFAR-100
     found = None
     if not retrain:
         found = find_own_run(run_id, runs_dir=root)
-    # one's own pictures never get a run on CIFAR-100
-    if found is None and use_published and (is_cifar100 or not own_pictures):
-        found = find_published_run(experiment.id)
     if found:
+        check_same_settings(found, experiment)
         return found
+    # one's own pictures never get a run on CIFAR-100
+    if use_published and (is_cifar100 or not own_pictures):
+        found = find_published_run(experiment.id)
+        if found:
+            return found
 
     weights = None
     if experiment.init == "imagenet":
@@ -96,7 +97,8 @@ def run(
         stem=experiment.stem,
         image_size=experiment.image_size,
     )
-    parts = _split(experiment, train, test)
+    check_steps(experiment.image_size, experiment.policy)
+    parts = split_parts(experiment, train, test)
     folder = ensure_folder(root / run_id)
     with _alone_in(folder):
         if not retrain and (folder / RECORD).exists():  # finished by another process meanwhile
@@ -114,10 +116,7 @@ def run(
 
 def run_identity(experiment: Experiment, train: ImageSet, test: ImageSet) -> str:
     """Return the experiment's id; on other pictures than CIFAR-100's a fingerprint follows it."""
-    if train.fingerprint == FINGERPRINTS["train"] and test.fingerprint == FINGERPRINTS["test"]:
-        return experiment.id
-    both = train.fingerprint + test.fingerprint
-    return f"{experiment.id}@{hashlib.sha256(both.encode()).hexdigest()[:8]}"
+    return id_on(experiment, data_id(train, test))
 
 
 def collect_runs(
@@ -129,8 +128,9 @@ def collect_runs(
 ) -> dict[str, Run | None]:
     """Return for each backbone its recorded run (see fair_runs), else train it at `budget`.
 
-    None stands for a run that stays open because its ImageNet weights are not at hand: those of the
-    series' backbones are not downloaded unasked, so that the notebooks show the same everywhere.
+    All are on the pictures that are loaded here: see fair_runs. None stands for a run that stays
+    open because its ImageNet weights are not at hand: those of the series' backbones are not
+    downloaded unasked, so that the notebooks show the same everywhere.
     """
     runs = fair_runs(backbones, image_size, init)
     for backbone, found in runs.items():
@@ -148,17 +148,6 @@ def collect_runs(
 def _has_own_runs(experiment: Experiment, root: Path) -> bool:
     """Say whether one's own runs hold the experiment, on whatever pictures."""
     return any(run_id.startswith(experiment.id) for run_id in own_paths(root))
-
-
-def _split(experiment: Experiment, train: ImageSet, test: ImageSet) -> Parts:
-    """Return as many pictures of each part as the budget allows; fold 0 validates."""
-    budget = BUDGETS[experiment.budget]
-    kept, held_out = split_folds(train)
-    return Parts(
-        train=kept[: budget.n_train],
-        valid=held_out[: budget.n_valid],
-        test=test[: budget.n_test],
-    )
 
 
 @contextlib.contextmanager
@@ -194,6 +183,8 @@ def _train(
     device = choose_device(model)
     if weights:  # pictures are normalised as the weights expect
         device = choose_device(model, mean=weights.mean, std=weights.std)
+    # what can fail is asked before training, not after hours of it
+    provenance = provenance_of(experiment, parts, weights, device)
     train_loader, valid_loader, test_loader = _make_loaders(experiment, parts, num_workers)
     trainer = Trainer(
         model,
@@ -204,8 +195,10 @@ def _train(
         lr=experiment.learning_rate,
         recipe=RECIPES[experiment.recipe],
         checkpoint=folder / CHECKPOINT,
-        owner=folder.name,
+        owner={"run": folder.name} | settings_of(experiment, weights),
     )
+    if progress is True:  # nobody sees lines among several bars
+        say(f"data: {parts.train!r} to learn from")
     fit(trainer, name=folder.name, progress=progress)
 
     model.load_state_dict(trainer.best_state)
@@ -220,7 +213,6 @@ def _train(
     # safetensors takes no channels-last tensors
     best = {name: tensor.contiguous() for name, tensor in trainer.best_state.items()}
     write_bytes(folder / BEST, save(best))
-    provenance = _provenance(parts, weights, device)
     provenance["batch_pieces"] = trainer.micro_batches
     provenance["seconds"] = round(trainer.frame.seconds.sum(), 1)
     finished = write_record(
@@ -257,42 +249,3 @@ def _make_loaders(
     valid_loader = make_loader(parts.valid, no_steps, batch_size=EVAL_BATCH, num_workers=0)
     test_loader = make_loader(parts.test, no_steps, batch_size=EVAL_BATCH, num_workers=0)
     return train_loader, valid_loader, test_loader
-
-
-def _provenance(parts: Parts, weights: Weights | None, device: Device) -> dict[str, Any]:
-    """Return how a run was made, for its record."""
-    from .. import __version__
-
-    weights_said = None
-    if weights:
-        weights_said = {
-            "origin": weights.origin,
-            "sha256": weights.sha256,
-            "mean": weights.mean,
-            "std": weights.std,
-        }
-    versions = {"python": platform.python_version(), "cifarlib": __version__}
-    for library in LIBRARIES:
-        versions[library] = importlib.metadata.version(library)
-    return {
-        "data": {
-            "name": parts.train.name,
-            "source": parts.train.source,
-            "cifar100": parts.train.is_cifar100,
-            "classes": len(parts.train.classes),
-            "counts": {
-                "train": len(parts.train),
-                "valid": len(parts.valid),
-                "test": len(parts.test),
-            },
-            "fingerprints": {
-                "train": parts.train.fingerprint,
-                "valid": parts.valid.fingerprint,
-                "test": parts.test.fingerprint,
-            },
-        },
-        "weights": weights_said,
-        "device": describe_device(device.torch_device),
-        "precision": device.precision,
-        "versions": versions,
-    }

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ..config import COMPARED, Experiment
-from ..utils.files import PACKAGE, user_folder, write_bytes
+from ..utils.errors import unknown
+from ..utils.files import PACKAGE, expanded, user_folder, write_bytes
 from .record import RECORD, Run, check_record, read_record, todays_id
 
 PUBLISHED = PACKAGE / "published" / "records"
@@ -15,7 +16,7 @@ PUBLISHED = PACKAGE / "published" / "records"
 def own_folder(runs_dir: str | Path | None = None) -> Path:
     """Return the folder of one's own runs: the argument, else CIFARLIB_RUNS, else runs/."""
     if runs_dir is not None:
-        return Path(runs_dir).expanduser()
+        return expanded(runs_dir)
     return user_folder("CIFARLIB_RUNS", "runs")
 
 
@@ -38,9 +39,34 @@ def find_published_run(run_id: str) -> Run | None:
     return _read_if_there(_published_paths().get(run_id))
 
 
-def find_run(run_id: str, *, runs_dir: str | Path | None = None) -> Run | None:
-    """Return one's own run of that id if there is one, else the published one, else None."""
+def find_run(experiment: Experiment | str, *, runs_dir: str | Path | None = None) -> Run | None:
+    """Return the run of an experiment on the pictures that are loaded here, or None.
+
+    One's own before the published one; see data_id_here. A run id (str) names its pictures itself.
+    """
+    if isinstance(experiment, str):
+        run_id = experiment
+    else:
+        run_id = id_on(experiment, data_id_here(experiment.image_size))
     return find_own_run(run_id, runs_dir=runs_dir) or find_published_run(run_id)
+
+
+def id_on(experiment: Experiment, data_id: str) -> str:
+    """Return the id of an experiment's run on some pictures: "…@1a2b3c4d"; "" is CIFAR-100."""
+    if data_id:
+        return f"{experiment.id}@{data_id}"
+    return experiment.id
+
+
+def data_id_here(image_size: int) -> str:
+    """Return which pictures a run is about that is looked for here: "" for CIFAR-100.
+
+    With pictures of one's own in the data folder those; else CIFAR-100, whose published records are
+    shown on the stand-in too.
+    """
+    from ..data.images import own_data_id  # takes seconds, and a list of records needs none of it
+
+    return own_data_id(image_size)
 
 
 def load_runs(
@@ -51,15 +77,16 @@ def load_runs(
 ) -> list[Run]:
     """Return all recorded runs whose experiment matches, one's own before published ones.
 
-    any_data: with those of one's own on other pictures than CIFAR-100's. wanted: any of
-    Experiment's fields, e.g. load_runs(budget="quick", image_size=32).
+    Only those on the pictures that are loaded here (see data_id_here), unless any_data. wanted: any
+    of Experiment's fields, e.g. load_runs(budget="quick", image_size=32).
     """
     runs = []
-    # own pictures are another task: their runs are never among CIFAR-100's unasked
     for path in record_paths(runs_dir).values():
         run = read_record(path)
-        right_data = any_data or run.provenance["data"]["cifar100"]
-        if right_data and _matches(run.experiment, wanted):
+        if not _matches(run.experiment, wanted):
+            continue
+        # other pictures are another task: their runs are not put beside these unasked
+        if any_data or run.data_id == data_id_here(run.experiment.image_size):
             runs.append(run)
     return runs
 
@@ -80,7 +107,10 @@ def own_paths(runs_dir: str | Path | None = None) -> dict[str, Path]:
 
 
 def _published_paths() -> dict[str, Path]:
-    if os.environ.get("CIFARLIB_RECORDS") == "none":  # as if the package had come without
+    asked = os.environ.get("CIFARLIB_RECORDS") or "shown"
+    if asked not in ("shown", "none"):
+        raise unknown("CIFARLIB_RECORDS", asked, ("shown", "none"))
+    if asked == "none":  # as if the package had come without
         return {}
     return {todays_id(path.stem): path for path in PUBLISHED.glob("*.json")}
 
@@ -104,11 +134,12 @@ def largest_run(
 ) -> Run | None:
     """Return the recorded run of the largest of `budgets` for one cell of the comparison, or None.
 
-    lr: the learning rate; None is the budget's.
+    It is on the pictures that are loaded here: see data_id_here. lr: the learning rate; None is the
+    budget's.
     """
     for budget in budgets:
         cell = Experiment(backbone, image_size, init, budget, lr=lr)
-        found = find_run(cell.id)
+        found = find_run(cell)
         if found:
             return found
     return None
@@ -117,9 +148,9 @@ def largest_run(
 def fair_runs(backbones: Iterable[str], image_size: int, init: str) -> dict[str, Run | None]:
     """Return each backbone's recorded run of the budget that most have, or of a smaller one.
 
-    So that curves in one figure can be compared: runs of a larger budget that only a few have are
-    left out. Rehearsals ("smoke") do not vote; where no two share another budget, each run is the
-    largest of its own.
+    All are on the pictures that are loaded here: see data_id_here. So that curves in one figure can
+    be compared, runs of a larger budget that only a few have are left out. Rehearsals ("smoke") do
+    not vote; where no two share another budget, each run is the largest of its own.
     """
     backbones = list(backbones)
     budgets = COMPARED[_place_of_shared_budget(backbones, image_size, init) :]

@@ -13,10 +13,12 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from ..config import RECIPES, Recipe
+from ..data.loader import WorkersLost, without_workers
 from ..utils.errors import first_line
 from ..utils.files import write_bytes
-from ..utils.progress import progress_bar
-from .checkpoint import pack_state, unpack_state
+from ..utils.progress import progress_bar, say
+from ..utils.signals import interrupt_waits
+from .checkpoint import Owner, pack_state, unpack_state
 from .device import Device
 from .loop import evaluate, train_epoch
 from .optim import make_optimizer, make_scheduler, moves_each_step
@@ -43,7 +45,8 @@ class Trainer:
     An epoch is finished or has not been: stopped within one, by Ctrl-C say, the trainer is as it
     was before it, and iterating again goes on from there. With `checkpoint` (a path) so does a new
     Trainer of the same owner, number for number. Where a GPU's memory is short, `micro_batches` is
-    doubled and the epoch begun again. `best_state` holds the weights of the epoch with the best
+    doubled and the epoch begun again; where the loader's workers die, the process itself loads the
+    pictures from there on. `best_state` holds the weights of the epoch with the best
     validation accuracy. `progress` wraps the training batches, to draw a bar.
 
     An iteration raises FloatingPointError for a loss that is not finite, KeyboardInterrupt and
@@ -58,7 +61,7 @@ class Trainer:
     lr: float  # the first, or for one-cycle the highest
     recipe: Recipe = RECIPES["writeup"]
     checkpoint: Path | None = None  # where the state is kept after each epoch
-    owner: str = ""  # whose state that is: another's is refused
+    owner: Owner = ""  # whose state that is: another's is refused
     progress: Callable[[Iterable, int], Iterable] = _all_batches  # wraps an epoch's batches
     micro_batches: int = 1  # parts in which a batch goes through the model
     history: list[dict[str, float]] = field(default_factory=list)  # a row an epoch: see HISTORY
@@ -80,6 +83,8 @@ class Trainer:
             steps_per_epoch=len(self.train_loader),
         )
         self.scaler = self.device.make_scaler()
+        # the state before an epoch that was begun and not yet finished or taken back
+        self._before: bytes | memoryview | None = None
         self.resume()
 
     def resume(self) -> None:
@@ -88,6 +93,8 @@ class Trainer:
             self._restore(self.checkpoint.read_bytes())
 
     def __iter__(self) -> Iterator[dict[str, float]]:
+        if self._before is not None:  # a second Ctrl-C came before the first was dealt with
+            self._restore(self._before)
         packed = self._pack()  # what is restored if the next epoch is stopped
         for epoch in range(len(self.history) + 1, self.epochs + 1):
             row = self._one_epoch(epoch, packed)
@@ -120,14 +127,18 @@ class Trainer:
     def _one_epoch(self, epoch: int, packed: memoryview) -> dict[str, float]:
         """Run one epoch; whatever goes wrong, the state before it is restored from `packed`."""
         while True:
+            self._before = packed
             try:
-                return self._try_epoch(epoch)
+                row = self._try_epoch(epoch)
+                self._before = None
+                return row
             except BaseException as error:  # whatever it is, the epoch has not been
+                remedy = self._remedy(error)
                 problem = self._explain(error, epoch)
             self._restore(packed)
-            if problem:
+            if remedy is None:
                 raise problem
-            self.micro_batches *= 2
+            remedy()
 
     def _try_epoch(self, epoch: int) -> dict[str, float]:
         start = time.perf_counter()
@@ -161,23 +172,33 @@ class Trainer:
         self.history.append(row)
         return row
 
-    def _explain(self, error: BaseException, epoch: int) -> BaseException | None:
-        """Return what to raise for an error within an epoch, or None to begin it again.
+    def _remedy(self, error: BaseException) -> Callable[[], None] | None:
+        """Return what may let an epoch succeed that has failed, or None if nothing may."""
+        if _lacks_memory(error) and 4 * self.micro_batches <= self.recipe.batch_size:
+            return self._halve_parts
+        if isinstance(error, WorkersLost):
+            say(f"{error}: the process itself loads them from here on")
+            return self._load_alone
+        return None
 
-        None stands for a lack of memory that smaller parts may mend.
-        """
+    def _halve_parts(self) -> None:
+        self.micro_batches *= 2
+
+    def _load_alone(self) -> None:
+        # the same batches: they do not depend on the number of workers
+        self.train_loader = without_workers(self.train_loader)
+
+    def _explain(self, error: BaseException, epoch: int) -> BaseException:
+        """Return what to raise for an error within an epoch."""
         kept = f"the state after epoch {epoch - 1} is kept"
         if isinstance(error, KeyboardInterrupt):
             stopped = f"stopped in epoch {epoch} of {self.epochs}"
             return KeyboardInterrupt(f"{stopped}; {kept}: ask again to go on")
         if isinstance(error, FloatingPointError):
             return FloatingPointError(f"epoch {epoch}: {error}; {kept}")
-        # torch.OutOfMemoryError, or what Apple's GPUs and drivers raise instead
-        if isinstance(error, RuntimeError) and "out of memory" in str(error):
-            if 4 * self.micro_batches <= self.recipe.batch_size:
-                return None
-            short = f"epoch {epoch}: {first_line(error)}, two pictures at a time; {kept}"
-            return torch.OutOfMemoryError(short)
+        if _lacks_memory(error):
+            parts = f"with batches in {self.micro_batches} parts"
+            return torch.OutOfMemoryError(f"epoch {epoch}: {first_line(error)}, {parts}; {kept}")
         return error
 
     def _pack(self) -> memoryview:
@@ -193,6 +214,12 @@ class Trainer:
         return pack_state(state, owner=self.owner)
 
     def _restore(self, packed: bytes | memoryview) -> None:
+        # an impatient second Ctrl-C must not leave it half restored
+        with interrupt_waits():
+            self._restore_all(packed)
+            self._before = None
+
+    def _restore_all(self, packed: bytes | memoryview) -> None:
         # torch's random state goes back with the rest
         state = unpack_state(packed, owner=self.owner, name=str(self.checkpoint or ""))
         self.model.load_state_dict(state["model"])
@@ -238,6 +265,11 @@ def fit(trainer: Trainer, *, name: str, progress: bool | int = True) -> None:
             if trainer.micro_batches > 1:
                 status += f", batches in {trainer.micro_batches} parts"
             bar.set_postfix_str(status)
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Say whether an error is torch.OutOfMemoryError, or what Apple's GPUs and drivers raise."""
+    return isinstance(error, RuntimeError) and "out of memory" in str(error)
 
 
 def _copy_to_cpu(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -1,15 +1,24 @@
 """Where the project keeps its files, and how it writes them: whole or not at all."""
 
+import errno
 import hashlib
 import json
 import os
+import platform
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader, BytesIO
 from pathlib import Path
 
+import psutil
+
 PACKAGE = Path(__file__).resolve().parent.parent
+DAY = 24 * 60 * 60  # seconds
+# what the system says where nothing more can be written
+DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def repository_root() -> Path:
@@ -20,16 +29,24 @@ def repository_root() -> Path:
     return Path.cwd()
 
 
+def expanded(path: str | Path) -> Path:
+    """Return a path with ~ written out; ValueError where that user has no home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"got folder {path}: {error}") from None
+
+
 def named_folder(variable: str) -> Path | None:
     """Return the folder that an environment variable names, or None where it is not set.
 
     A relative name is looked up from the working folder, then from the repository root, for
-    notebooks run below it.
+    notebooks run below it. Raises ValueError for the home of a user who has none.
     """
     name = os.environ.get(variable)
     if not name:
         return None
-    path = Path(name).expanduser()
+    path = expanded(name)
     if not path.exists():
         path = repository_root() / path
     return path.resolve()
@@ -55,6 +72,40 @@ def ensure_folder(folder: Path) -> Path:
     return folder
 
 
+def disk_is_full(error: BaseException | None) -> bool:
+    """Say whether an error, or one that it was raised from, is the system's for a full disk."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in DISK_IS_FULL:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def temporary_name(path: Path) -> Path:
+    """Return the hidden name beside `path` under which this process writes it."""
+    return path.with_name(f".{path.name}.{os.getpid()}@{platform.node()}.tmp")
+
+
+def clear_left_overs(folder: Path) -> None:
+    """Remove what processes that were killed left in `folder` under their temporary names."""
+    for path in folder.glob(".*@*.tmp"):
+        if _is_left_over(path):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _is_left_over(path: Path) -> bool:
+    """Say whether nobody writes at a temporary name any more: see temporary_name."""
+    before, _, node = path.name.removesuffix(".tmp").rpartition("@")
+    pid = before.rpartition(".")[2]
+    if node == platform.node() and pid.isdigit():
+        return not psutil.pid_exists(int(pid))
+    # another machine's process cannot be asked whether it lives
+    return time.time() - path.stat().st_mtime > DAY
+
+
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that becomes `path` only if the block succeeds.
@@ -62,7 +113,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     Raises OSError that names the file, for a full disk say.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_name(path)
     try:
         yield temporary
         # the content must be on the disk before the name is, or a power cut leaves an empty file

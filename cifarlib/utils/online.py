@@ -5,7 +5,21 @@ import threading
 import urllib.error
 import urllib.request
 
+from huggingface_hub import constants
+
 PROBE_SECONDS = 3
+
+
+def hub_endpoint() -> str:
+    """Return the address that the hub's client is set to: HF_ENDPOINT, else huggingface.co."""
+    return constants.ENDPOINT
+
+
+def silent_hub() -> str:
+    """Return why the hub is not to be asked, or does not answer, or "" if it does."""
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    return silent(hub_endpoint())
 
 
 @functools.lru_cache

@@ -1,7 +1,7 @@
-"""One plain progress bar for long work."""
+"""What the one who waits is told: one plain progress bar, and lines beside it."""
 
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -10,8 +10,16 @@ SHAPE = "{desc}: {percentage:3.0f}%|{bar:12}| {n_fmt}/{total_fmt} [{elapsed}<{re
 
 def progress_bar(**options: Any) -> tqdm:
     """Return a tqdm bar, to standard output in a notebook and to standard error elsewhere."""
-    stream = sys.stderr
+    return tqdm(file=_stream(), bar_format=SHAPE, mininterval=0.5, **options)
+
+
+def say(line: str) -> None:
+    """Print a line where the bars are drawn, above those."""
+    tqdm.write(line, file=_stream())
+
+
+def _stream() -> TextIO:
     # a notebook shows standard error as an alarm
     if type(sys.stdout).__module__.startswith("ipykernel"):
-        stream = sys.stdout
-    return tqdm(file=stream, bar_format=SHAPE, mininterval=0.5, **options)
+        return sys.stdout
+    return sys.stderr

@@ -199,6 +199,7 @@ def point_at(monkeypatch) -> Callable:
 
     def point(official: str, hub: str) -> None:
         monkeypatch.setattr(facts, "ARCHIVE_URL", f"{official}/{sources.ARCHIVE}")
-        monkeypatch.setattr(facts, "HUB_URL", hub)
+        for module in ("utils.online", "data.nearest", "data.sources"):
+            monkeypatch.setattr(f"cifarlib.{module}.hub_endpoint", lambda: hub)
 
     return point

@@ -17,9 +17,11 @@ from cifarlib.utils import online
 # --- which source is taken, and what it is called -------------------------------------------------
 
 
-def test_where_no_host_answers_the_stand_in_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("cifarlib.data.images.silent", lambda url: "no answer within 3 s")
-    images = load_cifar100("test", tmp_path / "nothing")
+@pytest.mark.usefixtures("default_data")
+def test_where_no_host_answers_the_stand_in_says_so(monkeypatch):
+    monkeypatch.setattr("cifarlib.data.nearest.silent", lambda url: "no answer within 3 s")
+    monkeypatch.setattr("cifarlib.data.nearest.silent_hub", lambda: "no answer within 3 s")
+    images = load_cifar100("test")
     assert images.source == "stand-in"
     assert images.reason.count("no answer within 3 s") == 2  # of each host
     assert not images.is_cifar100
@@ -35,16 +37,15 @@ def test_a_source_asked_for_by_name_is_not_replaced(tmp_path, point_at):
             load_cifar100("test", tmp_path / "nothing", source)
 
 
-def test_each_host_that_never_says_a_word_is_asked_once_and_given_up(
-    tmp_path, point_at, monkeypatch
-):
+@pytest.mark.usefixtures("default_data")
+def test_each_host_that_never_says_a_word_is_asked_once_and_given_up(point_at, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(online, "PROBE_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as hole:  # takes the connection, and that is all
         address = f"http://127.0.0.1:{hole.getsockname()[1]}"
         point_at(f"{address}/official", f"{address}/hub")
-        images = load_cifar100("test", tmp_path / "nothing")
-        again = load_cifar100("test", tmp_path / "nothing")
+        images = load_cifar100("test")
+        again = load_cifar100("test")
         visits = count_visits(hole)
     assert visits == 2
     assert images.source == again.source == "stand-in"

@@ -7,7 +7,6 @@ import tarfile
 import numpy as np
 import pytest
 from helpers import NOWHERE
-from PIL import Image
 
 from cifarlib import load_cifar100, split_folds
 from cifarlib.data import facts, sources
@@ -100,12 +99,13 @@ def test_no_mutant_of_the_official_files_passes_for_cifar100(official, mutants, 
 # --- hosts ----------------------------------------------------------------------------------------
 
 
-def test_the_official_archive_is_downloaded_once_and_kept(host, official, point_at, tmp_path):
+@pytest.mark.usefixtures("default_data")
+def test_the_official_archive_is_downloaded_once_and_kept(host, official, point_at):
     point_at(f"{host.address}/whole", NOWHERE)
-    first = load_cifar100("test", tmp_path / "new")
+    first = load_cifar100("test")
     assert first.source == "official"
     assert first.fingerprint == load_cifar100("test", official).fingerprint
-    assert load_cifar100("train", tmp_path / "new").source == "official"
+    assert load_cifar100("train").source == "official"
     assert host.asked == ["whole"]
 
 
@@ -120,7 +120,7 @@ def test_a_bad_transfer_leaves_no_file_under_the_final_name(kind, host, point_at
 
 def test_a_transfer_broken_by_chance_is_tried_again(host, point_at, tmp_path):
     point_at(f"{host.address}/once-cut", NOWHERE)
-    assert load_cifar100("test", tmp_path / "new").source == "official"
+    assert load_cifar100("test", tmp_path / "new", "official").source == "official"
     assert host.asked == ["cut", "whole"]
 
 
@@ -130,31 +130,32 @@ def slow(monkeypatch) -> None:
     monkeypatch.setattr(sources, "SLOW_BYTES", 1e12)
 
 
-@pytest.mark.usefixtures("slow")
+@pytest.mark.usefixtures("slow", "default_data")
 @pytest.mark.parametrize("kind", ["unknown", "slow"])
 def test_the_hub_stands_in_for_an_official_host_that_is_down_or_slow(
-    kind, host, official, point_at, tmp_path, monkeypatch
+    kind, host, official, point_at, monkeypatch
 ):
     point_at(f"{host.address}/{kind}", host.address)
     true = {split: load_cifar100(split, official).fingerprint for split in SPLITS}
     monkeypatch.setattr(facts, "FINGERPRINTS", true)
     for split in SPLITS:
-        images = load_cifar100(split, tmp_path / "new")
+        images = load_cifar100(split)
         assert images.source == "hub"
         assert images.is_cifar100
         assert len(images.superclasses) == 20
 
 
-def test_a_hub_that_serves_other_pictures_is_an_error(host, point_at, tmp_path):
+@pytest.mark.usefixtures("default_data")
+def test_a_hub_that_serves_other_pictures_is_an_error(host, point_at):
     point_at(NOWHERE, host.address)
     with pytest.raises(ValueError, match="the hub's copy is not CIFAR-100"):
-        load_cifar100("test", tmp_path / "new")
+        load_cifar100("test")
 
 
-@pytest.mark.usefixtures("slow")
-def test_a_slow_official_host_is_waited_for_where_the_hub_is_no_help(host, point_at, tmp_path):
+@pytest.mark.usefixtures("slow", "default_data")
+def test_a_slow_official_host_is_waited_for_where_the_hub_is_no_help(host, point_at):
     point_at(f"{host.address}/slow", NOWHERE)
-    assert load_cifar100("test", tmp_path / "new").source == "official"
+    assert load_cifar100("test").source == "official"
 
 
 def test_without_pyarrow_the_message_names_it(host, point_at, tmp_path, monkeypatch):
@@ -162,116 +163,3 @@ def test_without_pyarrow_the_message_names_it(host, point_at, tmp_path, monkeypa
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ConnectionError, match="pip install pyarrow"):
         load_cifar100("test", tmp_path / "new", "hub")
-
-
-# --- a folder of pictures -------------------------------------------------------------------------
-
-
-def test_a_photo_stored_lying_down_is_read_upright(tmp_path):
-    upright = np.zeros((64, 64, 3), np.uint8)
-    upright[:32] = 255  # a bright sky
-    lying = Image.fromarray(np.rot90(upright))
-    exif = lying.getexif()
-    exif[0x0112] = 6  # orientation: turn by 90 degrees clockwise to see it
-    lying.save(tmp_path / "photo.png", exif=exif)
-    assert (sources.read_picture(tmp_path / "photo.png")[:10] == 255).all()
-
-
-@pytest.mark.parametrize(
-    ("mode", "suffix"),
-    [
-        ("L", "png"),
-        ("P", "gif"),
-        ("RGBA", "png"),
-        ("RGB", "jpg"),
-        ("CMYK", "jpg"),
-        ("1", "png"),
-        ("LA", "png"),
-        ("I;16", "png"),
-    ],
-)
-def test_pictures_of_any_colour_mode_become_rgb_squares(mode, suffix, tmp_path):
-    path = tmp_path / f"picture.{suffix}"
-    if mode == "I;16":
-        picture = Image.fromarray(np.full((30, 40), 200 * 257, np.uint16))
-    else:
-        picture = Image.new("RGB", (40, 30), (200, 200, 200)).convert(mode)
-    picture.save(path)
-    image = sources.read_picture(path, side=24)
-    assert image.shape == (24, 24, 3)
-    assert image.dtype == np.uint8
-    most = 56 if mode == "1" else 2  # black and white dither the grey
-    assert abs(image.mean() - 200) <= most
-
-
-def test_the_middle_square_of_a_wide_picture_is_taken(tmp_path):
-    wide = np.zeros((30, 90, 3), np.uint8)
-    wide[:, 30:60] = 255
-    Image.fromarray(wide).save(tmp_path / "wide.png")
-    assert (sources.read_picture(tmp_path / "wide.png", side=30) == 255).all()
-
-
-def test_what_is_transparent_is_read_as_white(tmp_path):
-    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "clear.png")
-    assert (sources.read_picture(tmp_path / "clear.png", side=8) == 255).all()
-
-
-def test_a_folder_is_not_cifar100_and_systems_files_in_it_are_passed_over(
-    tmp_path, train, write_tree
-):
-    for split in SPLITS:
-        write_tree(tmp_path, train[:20], split)
-    (tmp_path / "test" / "Thumbs.db").write_text("")
-    loaded = load_cifar100("test", tmp_path)
-    assert len(loaded) == 20
-    assert not loaded.is_cifar100
-    assert "not CIFAR-100: folder" in repr(loaded)
-
-
-def test_what_is_wrong_with_a_folder_is_named(tmp_path, train, write_tree):
-    write_tree(tmp_path, train[:20], "train")
-    with pytest.raises(ValueError, match="no folder test/"):
-        load_cifar100("train", tmp_path)
-    write_tree(tmp_path, train[:20], "test")
-    (tmp_path / "test" / "unicorn").mkdir()
-    with pytest.raises(ValueError, match="unicorn"):
-        load_cifar100("test", tmp_path)
-    note = next((tmp_path / "train").iterdir()) / "note.txt"
-    note.write_text("no picture")
-    with pytest.raises(ValueError, match=r"note\.txt"):
-        load_cifar100("train", tmp_path)
-
-
-def test_one_class_is_no_task(tmp_path, train, write_tree):
-    one = train[train.labels == 3]
-    for split in SPLITS:
-        write_tree(tmp_path, one, split)
-    with pytest.raises(ValueError, match="1 class"):
-        load_cifar100("train", tmp_path)
-
-
-def test_no_mutant_of_a_folder_passes_for_cifar100(
-    tmp_path, train, write_tree, mutants, monkeypatch
-):
-    for split in SPLITS:
-        write_tree(tmp_path, train[:40], split)
-    true = load_cifar100("test", tmp_path).fingerprint
-    monkeypatch.setitem(facts.FINGERPRINTS, "test", true)
-    assert load_cifar100("test", tmp_path).is_cifar100
-    rng = np.random.default_rng(1)
-    outcomes = set()
-    for path in sorted((tmp_path / "test").glob("*/*.png"))[:20]:
-        whole = path.read_bytes()
-        pixels = sources.read_picture(path)
-        for mutant in mutants(whole, rng, 10):
-            path.write_bytes(mutant)
-            try:
-                same_pixels = np.array_equal(sources.read_picture(path), pixels)
-            except ValueError:
-                with pytest.raises(ValueError, match=path.name):
-                    load_cifar100("test", tmp_path)
-                outcomes.add("an error that names the file")
-                continue
-            assert load_cifar100("test", tmp_path).is_cifar100 == same_pixels
-        path.write_bytes(whole)
-    assert outcomes

@@ -7,7 +7,9 @@ import torch
 from safetensors.torch import save_file
 
 from cifarlib import BACKBONES, create_model
-from cifarlib.models.weights import HUB, MissingWeights, find_weights
+from cifarlib.models.weights import MissingWeights, find_weights
+
+HUB = "https://huggingface.co"
 
 TAGGED = "test_resnet.r160_in1k"
 
@@ -17,6 +19,13 @@ def folder(tmp_path, monkeypatch):
     """The folder of weights, empty."""
     monkeypatch.setenv("CIFARLIB_WEIGHTS", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture
+def others(folder):
+    """A folder of weights that holds another net's."""
+    save_file(create_model("test_vit", 1000).state_dict(), folder / "test_vit.safetensors")
+    return folder
 
 
 @pytest.fixture
@@ -85,7 +94,7 @@ def test_lite0_comes_with_the_requirements_and_still_knows_imagenet():
     ],
 )
 def test_missing_weights_ask_the_network_once_and_say_what_to_do(
-    backbone, name, host, folder, monkeypatch
+    backbone, name, host, others, monkeypatch
 ):
     asked = []
 
@@ -94,8 +103,9 @@ def test_missing_weights_ask_the_network_once_and_say_what_to_do(
         return "no answer within 3 s"
 
     monkeypatch.setattr("cifarlib.models.weights.silent", no_answer)
+    monkeypatch.setattr("cifarlib.utils.online.silent", no_answer)
     advice = (
-        rf"looked in CIFARLIB_WEIGHTS \({folder}\), .*\(no answer within 3 s\); "
+        rf"looked in CIFARLIB_WEIGHTS \({others}, where test_vit\.safetensors were seen and not read\), .*\(no answer within 3 s\); "
         rf"put {name}\.safetensors into a folder"
     )
     with pytest.raises(MissingWeights, match=advice):
@@ -104,13 +114,13 @@ def test_missing_weights_ask_the_network_once_and_say_what_to_do(
     assert asked[0].startswith(host)
 
 
-def test_weights_that_may_not_be_downloaded_ask_the_network_nothing(folder, monkeypatch):
+def test_weights_that_may_not_be_downloaded_ask_the_network_nothing(others, monkeypatch):
     monkeypatch.setattr("cifarlib.models.weights.silent", pytest.fail)
     with pytest.raises(MissingWeights, match="not asked"):
         find_weights(BACKBONES["SE-ResNeXt50"], download=False)
 
 
-def test_a_download_that_breaks_off_leaves_the_weights_missing(folder, monkeypatch):
+def test_a_download_that_breaks_off_leaves_the_weights_missing(others, monkeypatch):
     def broken(*args, **options):
         raise http.client.IncompleteRead(b"half")
 
