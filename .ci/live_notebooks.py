@@ -33,8 +33,8 @@ def run_edited(path: Path) -> None:
 
 with tempfile.TemporaryDirectory() as folder:
     runs = Path(folder) / "runs"
-    # CIFARLIB_DATA names no folder yet: the stand-in, or a download where there is a network
-    os.environ["CIFARLIB_DATA"] = str(Path(folder) / "data")
+    # nothing named: the stand-in, or a download where there is a network
+    os.environ.pop("CIFARLIB_DATA", None)
     os.environ["CIFARLIB_RUNS"] = str(runs)
     os.environ["CIFARLIB_BUDGET"] = "smoke"
     os.environ["CIFARLIB_RECORDS"] = "none"

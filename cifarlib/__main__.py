@@ -21,6 +21,7 @@ from .config import (
     Experiment,
     grid,
 )
+from .utils.errors import lacks_memory
 
 if TYPE_CHECKING:
     from .data.images import ImageSet
@@ -422,9 +423,8 @@ def main() -> int:
         return asked.action(asked)
     except USER_ERRORS as error:
         return _complain(error)
-    except RuntimeError as error:
-        # torch's kind, by its name: importing torch for it would take seconds
-        if type(error).__name__ != "OutOfMemoryError":
+    except (RuntimeError, MemoryError) as error:
+        if not lacks_memory(error):
             raise
         return _complain(error)
     except KeyboardInterrupt as stop:
@@ -435,7 +435,8 @@ def main() -> int:
 
 def _complain(error: Exception) -> int:
     """Print an error in one line and return the exit code for bad input."""
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    said = " ".join(str(error).split())
+    print(f"error: {said or type(error).__name__}", file=sys.stderr)
     return BAD_INPUT
 
 

@@ -220,9 +220,10 @@ def timm_name(backbone: str) -> str:
 
     if not isinstance(backbone, str) or not timm.is_model(backbone):
         raise unknown("backbone", backbone, [*BACKBONES, *timm.list_models()])
-    known_tags = timm.list_pretrained(backbone.split(".")[0])
-    if "." in backbone and known_tags and backbone not in known_tags:
-        raise unknown("backbone", backbone, known_tags)
+    architecture, point, _ = backbone.partition(".")
+    known_tags = timm.list_pretrained(architecture)
+    if point and backbone not in known_tags:
+        raise unknown("backbone", backbone, known_tags or [architecture])
     return backbone
 
 

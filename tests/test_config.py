@@ -136,3 +136,5 @@ def test_the_time_of_a_run_counts_looking_as_a_third_of_learning():
     cell = Experiment("ResNet18", 32, "scratch", "quick")
     assert cell.epochs == 10
     assert cell.work() == 10 * 10_000 + (10 * 2_000 + 4 * 10_000) / 3
+    few = {"train": 100, "test": 30}
+    assert cell.work(few) == 10 * 80 + (10 * 20 + 4 * 30) / 3

@@ -3,9 +3,13 @@
 import ast
 import itertools
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 
 from cifarlib import BACKBONES, largest_run, published_table
@@ -67,6 +71,76 @@ def test_the_set_up_cell_is_one_and_the_same(path):
     (first,) = (cell["source"] for cell in cells(NOTEBOOKS[0]) if "CLONE_URL" in cell["source"])
     (here,) = (cell["source"] for cell in cells(path) if "CLONE_URL" in cell["source"])
     assert here == first
+
+
+# --- the set-up cell ------------------------------------------------------------------------------
+
+
+def set_up(folder: Path, beforehand: str = "", **surroundings: str) -> subprocess.CompletedProcess:
+    """Run the set-up cell in a folder, in a process without git."""
+    (cell,) = (c["source"] for c in cells(NOTEBOOKS[0]) if "CLONE_URL" in c["source"])
+    code = f"{beforehand}\n{cell}\nimport cifarlib; print(cifarlib.__file__)"
+    kept = {name: value for name, value in os.environ.items() if name != "CIFARLIB_CLONE_URL"}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=kept | {"PATH": ""} | surroundings,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def test_the_set_up_cell_takes_the_clone_that_it_lies_in():
+    done = set_up(ROOT / "notebooks")
+    assert done.stdout.strip() == str(ROOT / "cifarlib" / "__init__.py"), done.stderr
+
+
+def test_the_set_up_cell_needs_neither_git_nor_network_where_cifarlib_is_installed(tmp_path):
+    done = set_up(tmp_path, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_set_up_cell_names_no_address_and_asks_for_one(tmp_path):
+    (cell,) = (c["source"] for c in cells(NOTEBOOKS[0]) if "CLONE_URL" in c["source"])
+    assert "http" not in cell
+    assert "github" not in cell
+    nothing_installed = "import importlib.util; importlib.util.find_spec = lambda name: None"
+    done = set_up(tmp_path, nothing_installed)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.endswith("no cifarlib here: set CIFARLIB_CLONE_URL, and run this again")
+
+
+# --- the live run ---------------------------------------------------------------------------------
+
+
+def test_the_live_cell_of_03_run_again_shows_what_was_trained(train, monkeypatch):
+    drawn = []
+
+    class Shown:
+        """A figure on display: what it showed at last."""
+
+        def __init__(self, figure, display_id):
+            self.update(figure)
+
+        def update(self, figure):
+            drawn.append([len(line.get_xdata()) for line in figure.axes[0].lines])
+
+    monkeypatch.setattr("IPython.display.display", Shown)
+    plt.switch_backend("agg")
+    sources = [cell["source"] for cell in cells(NOTEBOOKS[2])]
+    (live,) = (number for number, source in enumerate(sources) if "live = Trainer(" in source)
+    imports = [source for source in sources[:live] if source.startswith(("import", "from"))]
+    names = {"train": train[:100], "valid": train[100:150], "sys": sys, "os": os}
+    small = sources[live].replace('"ResNet18"', '"test_resnet"')
+    for source in [*imports, small, sources[live + 1], sources[live + 1]]:
+        exec(source, names)
+    plt.close("all")
+    # the line of guessing has two points, training and validation one an epoch
+    assert drawn[0] == [2, 0, 0]
+    assert drawn[3] == drawn[4] == [2, 3, 3]
 
 
 @of_each_notebook

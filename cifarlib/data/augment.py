@@ -116,6 +116,7 @@ def check_steps(image_size: int, policy: str) -> None:
     """
     picture = np.zeros((image_size, image_size, 3), dtype=np.uint8)
     for name, step in policy_steps(image_size, policy).items():
+        step.p = 1.0  # never skipped
         try:
             A.Compose([step])(image=picture)
         except Exception as error:  # albumentations and OpenCV raise many kinds

@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedKFold
 from ..utils.errors import unknown
 from . import facts
 from .folder import SPLITS, count_pictures, folder_state
-from .nearest import Found, Place, data_place, find_pictures
+from .nearest import VARIABLE, Found, Place, data_place, find_pictures
 
 SIDE = 32  # pixels, of CIFAR-100's pictures
 
@@ -85,19 +85,31 @@ def load_cifar100(
     source: str = "auto",
     *,
     side: int = SIDE,
+    own_pictures: bool = True,
 ) -> ImageSet:
     """Return one split of CIFAR-100, or of the pictures in `root`, in canonical order.
 
     split: "train" | "test". root: a folder (default: CIFARLIB_DATA, else data/ in the repository)
     with the official files or train/<class>/*, test/<class>/*, which are squared to `side` pixels;
     CIFAR-100's stay at 32. Where the default folder holds neither, CIFAR-100 is downloaded into it,
-    and where that fails a generated stand-in is used: `reason` says why. Raises ValueError where
-    `root` or CIFARLIB_DATA holds neither, or what is there is damaged; ConnectionError where a
-    source asked for by name cannot be reached.
+    and where that fails a generated stand-in is used: `reason` says why. own_pictures: whether
+    other classes than CIFAR-100's will do. Raises ValueError where `root` or CIFARLIB_DATA holds
+    neither, or what is there is damaged; ConnectionError where a source asked for by name cannot
+    be reached.
     """
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
     place = data_place(root)
+    images = _load(split, place, source, side)
+    if not own_pictures and images.classes != facts.CLASSES:
+        raise ValueError(
+            f"the pictures in {place.folder} have {len(images.classes)} classes of their own,"
+            f" and this is about CIFAR-100's: unset {VARIABLE}, or name another folder in it"
+        )
+    return images
+
+
+def _load(split: str, place: Place, source: str, side: int) -> ImageSet:
     if source in ("auto", "folder") and _may_be_a_tree_of_cifar100(place, split):
         images = _in_order(split, find_pictures(split, place, source, SIDE))
         if images.is_cifar100:

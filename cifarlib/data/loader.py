@@ -21,7 +21,7 @@ from .images import ImageSet
 
 MOST_WORKERS = 4  # by default
 # what torch says of workers that died, of a too small /dev/shm among other things
-LOST_WORKERS = ("shared memory", "is killed by signal", "exited unexpectedly")
+LOST_WORKERS = ("</torch_", "shared memory", "is killed by signal", "exited unexpectedly")
 
 
 class AugmentedImages(Dataset):

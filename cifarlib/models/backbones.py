@@ -1,5 +1,6 @@
 """The write-up's backbones, and any other of timm's, with a head of 100 outputs."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ import torch
 from torch import nn
 
 from ..config import STEMS, timm_name
-from ..utils.errors import first_line, last_line, unknown
+from ..utils.errors import lacks_memory, last_line, unknown
 from .weights import Weights, find_weights, pretrained_config, read_weights
 
-# what a net raises for pictures, or weights, that it cannot take
-CANNOT_TAKE = (AssertionError, RuntimeError, TypeError, ValueError)
+# how torch lists the tensors that weights lack
+MISSING_TENSORS = re.compile(r"Missing key\(s\) in state_dict: (.*)")
+QUOTED = re.compile(r'"([^"]+)"')
 
 
 def create_model(
@@ -31,17 +33,22 @@ def create_model(
     ValueError for a net that can't take it.
     """
     name = timm_name(backbone)
+    if num_classes < 1:
+        raise ValueError(f"got {num_classes} classes, expected 1 or more")
     if stem not in STEMS:
         raise unknown("stem", stem, STEMS)
     options = _options(name, image_size)
     weights = _resolve_weights(pretrained, name)
     if weights is None:
-        model = _build(backbone, num_classes, options, what=f"{image_size} px pictures")
+        failure = "cannot be built"
+        if "img_size" in options:
+            failure = f"cannot take {image_size} px pictures"
+        model = _build(backbone, num_classes, options, failure=failure)
     else:
         what = f"the weights ({weights.origin})"
         _check_tensors(weights, name, options, what)
         options |= _weights_options(weights, name)
-        model = _build(backbone, num_classes, options, what=what)
+        model = _build(backbone, num_classes, options, failure=f"cannot take {what}")
     if stem == "cifar":
         _use_cifar_stem(model, backbone)
     if image_size is not None:
@@ -82,14 +89,20 @@ def _options(name: str, image_size: int | None) -> dict[str, Any]:
 
 
 def _check_tensors(weights: Weights, name: str, options: dict[str, Any], what: str) -> None:
-    """Raise ValueError if the net has tensors that the weights lack."""
-    # in one line; timm itself would list every tensor
-    expected = timm.create_model(name, **options).state_dict()
-    missing = sorted(set(expected) - set(weights.state))
-    if missing:
+    """Raise ValueError if the net has tensors that the weights lack, as timm reads them."""
+    try:
+        # with as many classes as the weights have, timm insists on every tensor
+        timm.create_model(name, **options, **_weights_options(weights, name))
+    except Exception as error:  # each net has code of its own, which may raise any kind
+        if lacks_memory(error):
+            raise
+        listed = MISSING_TENSORS.search(str(error))
+        if not listed:  # too many tensors do no harm, and what else is wrong is told by _build
+            return
+        missing = QUOTED.findall(listed[1])
         raise ValueError(
             f"{what} are not {name}'s: {len(missing)} tensors missing, {missing[0]} the first"
-        )
+        ) from None
 
 
 def _weights_options(weights: Weights, name: str) -> dict[str, Any]:
@@ -105,11 +118,14 @@ def _weights_options(weights: Weights, name: str) -> dict[str, Any]:
     return {"pretrained": True, "pretrained_cfg_overlay": overlay}
 
 
-def _build(backbone: str, num_classes: int, options: dict[str, Any], *, what: str) -> nn.Module:
+def _build(backbone: str, num_classes: int, options: dict[str, Any], *, failure: str) -> nn.Module:
+    """Return timm's net; whatever goes wrong, ValueError says `failure` and the last words."""
     try:
         return timm.create_model(timm_name(backbone), num_classes=num_classes, **options)
-    except CANNOT_TAKE as error:
-        raise ValueError(f"{backbone} cannot take {what}: {last_line(error)}") from None
+    except Exception as error:  # each net is built by code of its own, which may raise any kind
+        if lacks_memory(error):
+            raise
+        raise ValueError(f"{backbone} {failure}: {last_line(error)}") from None
 
 
 def _use_cifar_stem(model: nn.Module, backbone: str) -> None:
@@ -138,7 +154,9 @@ def _check_size(model: nn.Module, backbone: str, image_size: int) -> None:
     try:
         with torch.inference_mode():
             model.eval()(torch.zeros(2, 3, image_size, image_size))
-    except CANNOT_TAKE as error:
+    except Exception as error:  # each net has code of its own, which may raise any kind
+        if lacks_memory(error):
+            raise
         raise ValueError(
-            f"{backbone} cannot take {image_size} px pictures: {first_line(error)}"
+            f"{backbone} cannot take {image_size} px pictures: {last_line(error)}"
         ) from None

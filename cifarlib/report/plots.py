@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -28,6 +30,25 @@ SPARE_MARKERS = "PX*<>"
 WIDTH = 8  # inches, the width of a notebook's column
 MARKERS_ON_A_LINE = 10  # about; more would hide it
 
+# fonts with Chinese characters, by the systems they come with; for classes of one's own
+CHINESE_FONTS = (
+    "Noto Sans CJK TC",
+    "Noto Sans TC",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Source Han Sans TC",
+    "Microsoft JhengHei",
+    "Microsoft YaHei",
+    "PingFang TC",
+    "PingFang HK",
+    "Heiti TC",
+    "Arial Unicode MS",
+    "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei",
+    "Droid Sans Fallback",
+    "AR PL UMing TW",
+)
+
 # where a paper's name stands beside its point, in points of type, so that none covers another
 RIGHT = (6, -3)
 LEFT = (-5, 2)
@@ -45,7 +66,11 @@ LABEL_OFFSETS = {
 
 
 def use_style() -> None:
-    """Set the one style of the series for the figures that follow."""
+    """Set the one style of the series for the figures that follow.
+
+    Chinese names, of one's own classes say, are drawn with the first of CHINESE_FONTS that is
+    installed; where none is they are boxes, and matplotlib does not warn of each.
+    """
     settings = {
         "figure.dpi": 90,
         "savefig.dpi": 90,
@@ -54,6 +79,21 @@ def use_style() -> None:
         "lines.markersize": 4.5,
     }
     sns.set_theme(style="whitegrid", context="notebook", font_scale=0.85, rc=settings)
+    chinese = _chinese_font()
+    if chinese:
+        # a second family is asked for what the first lacks
+        plt.rcParams["font.family"] = ["sans-serif", chinese]
+    else:
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from")
+
+
+def _chinese_font() -> str | None:
+    """Return the first of CHINESE_FONTS that is installed, or None."""
+    installed = set(font_manager.get_font_names())
+    for name in CHINESE_FONTS:
+        if name in installed:
+            return name
+    return None
 
 
 def save(figure: Figure, name: str) -> None:
@@ -121,11 +161,18 @@ def picture_grid(
     return figure
 
 
+def marked(name: str, run: Run | None) -> str:
+    """Return a run's name for a legend, with its pictures where those are not CIFAR-100's."""
+    if run is None or run.data_mark == "":
+        return name
+    return f"{name}, {run.data_mark}"
+
+
 def legend_lines(runs: Mapping[str, Run | None]) -> Figure:
     """Draw the key to the curves: each backbone's line, and which are open."""
     figure, axis = plt.subplots(figsize=(WIDTH, 0.5))
     for name, run in runs.items():
-        label = name
+        label = marked(name, run)
         linestyle = "-"
         if run is None:
             label = f"{name} (open)"
@@ -151,9 +198,9 @@ def curves(runs: Mapping[str, Run | None], measure: str, *, title: str = "") -> 
         axes, ("train", "valid"), ("training", "validation"), strict=True
     ):
         for name, run in done.items():
-            label = name
+            label = marked(name, run)
             if len(budgets) > 1:
-                label = f"{name} ({run.experiment.budget})"
+                label = f"{label} ({run.experiment.budget})"
             axis.plot(
                 run.history.epoch,
                 run.history[f"{part}_{measure}"],
@@ -171,7 +218,7 @@ def curves(runs: Mapping[str, Run | None], measure: str, *, title: str = "") -> 
         axes[1].yaxis.set_major_formatter(PercentFormatter(1))
     # longer names need the room of three columns
     columns = 5
-    if len(budgets) > 1:
+    if len(budgets) > 1 or any(run.data_mark for run in done.values()):
         columns = 3
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(

@@ -56,10 +56,14 @@ def summary(runs: Mapping[str, Run | None]) -> pd.DataFrame:
     """Return the rounded numbers behind the curves, a row a backbone; no test score.
 
     Columns: the budget, the last epoch's losses (nats) and accuracies, the best validation
-    accuracy and its epoch, minutes.
+    accuracy and its epoch, minutes; the pictures, where one run's are not CIFAR-100's.
     """
     rows = [_summary_row(run) for run in runs.values()]
-    return pd.DataFrame(rows, index=pd.Index(runs, name="backbone")).fillna("")
+    table = pd.DataFrame(rows, index=pd.Index(runs, name="backbone")).fillna("")
+    marks = [run.data_mark if run else "" for run in runs.values()]
+    if any(marks):
+        table["pictures"] = [mark or "CIFAR-100" for mark in marks]
+    return table
 
 
 def _summary_row(run: Run | None) -> dict[str, str]:
@@ -83,7 +87,7 @@ def comparison() -> pd.DataFrame:
     """Return the write-up's test table with ours beside it: a row for each size and backbone.
 
     Columns: KINDS × (ours, budget, published), in %; "open" where no run is recorded, "–" where
-    none was published.
+    none was published. Ours are on CIFAR-100, as the published are.
     """
     published = published_table().set_index(["image_size", "backbone"])
     cells = pd.MultiIndex.from_product([IMAGE_SIZES, BACKBONES], names=published.index.names)
@@ -91,7 +95,7 @@ def comparison() -> pd.DataFrame:
     for image_size, backbone in cells:
         row = []
         for init, measure, column in KINDS.values():
-            run = largest_run(backbone, image_size, init)
+            run = largest_run(backbone, image_size, init, cifar100=True)
             theirs = published[column].get((image_size, backbone), np.nan)
             row += [*_ours_in_words(run, measure), _published_in_words(theirs)]
         rows.append(row)

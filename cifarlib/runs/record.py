@@ -63,6 +63,13 @@ class Run:
         return self.id.partition("@")[2]
 
     @property
+    def data_mark(self) -> str:
+        """What a figure or table must say beside the run: "", or which pictures but CIFAR-100's."""
+        if self.data_id == "":
+            return ""
+        return self.provenance["data"]["name"]
+
+    @property
     def predictions_path(self) -> Path:
         """The .npz file beside the record."""
         if self.published:

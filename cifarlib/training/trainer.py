@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from ..config import RECIPES, Recipe
 from ..data.loader import WorkersLost, without_workers
-from ..utils.errors import first_line
+from ..utils.errors import first_line, lacks_memory
 from ..utils.files import write_bytes
 from ..utils.progress import progress_bar, say
 from ..utils.signals import interrupt_waits
@@ -174,7 +174,7 @@ class Trainer:
 
     def _remedy(self, error: BaseException) -> Callable[[], None] | None:
         """Return what may let an epoch succeed that has failed, or None if nothing may."""
-        if _lacks_memory(error) and 4 * self.micro_batches <= self.recipe.batch_size:
+        if lacks_memory(error) and 4 * self.micro_batches <= self.recipe.batch_size:
             return self._halve_parts
         if isinstance(error, WorkersLost):
             say(f"{error}: the process itself loads them from here on")
@@ -196,7 +196,7 @@ class Trainer:
             return KeyboardInterrupt(f"{stopped}; {kept}: ask again to go on")
         if isinstance(error, FloatingPointError):
             return FloatingPointError(f"epoch {epoch}: {error}; {kept}")
-        if _lacks_memory(error):
+        if lacks_memory(error):
             parts = f"with batches in {self.micro_batches} parts"
             return torch.OutOfMemoryError(f"epoch {epoch}: {first_line(error)}, {parts}; {kept}")
         return error
@@ -265,11 +265,6 @@ def fit(trainer: Trainer, *, name: str, progress: bool | int = True) -> None:
             if trainer.micro_batches > 1:
                 status += f", batches in {trainer.micro_batches} parts"
             bar.set_postfix_str(status)
-
-
-def _lacks_memory(error: BaseException) -> bool:
-    """Say whether an error is torch.OutOfMemoryError, or what Apple's GPUs and drivers raise."""
-    return isinstance(error, RuntimeError) and "out of memory" in str(error)
 
 
 def _copy_to_cpu(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

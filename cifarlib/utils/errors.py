@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable
 
 MOST_NAMES = 8  # a message lists no more names than these
+# how a plain RuntimeError says that there is too little memory, on the CPU or an accelerator
+NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "bad_alloc")
 
 
 def unknown(kind: str, got: object, known: Iterable[str]) -> ValueError:
@@ -20,6 +22,17 @@ def unknown(kind: str, got: object, known: Iterable[str]) -> ValueError:
     if len(names) > MOST_NAMES:
         listed += ", …"
     return ValueError(f"unknown {kind} {got!r}: {hint}expected one of {listed}")
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Say whether an error tells of too little memory, in the process or on its accelerator."""
+    # torch's own kind is a RuntimeError that says so; importing torch for it would take seconds
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if not isinstance(error, RuntimeError):
+        return False
+    text = str(error).lower()
+    return any(words in text for words in NO_MEMORY)
 
 
 def first_line(error: BaseException) -> str:

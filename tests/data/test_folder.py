@@ -1,12 +1,16 @@
 """Pictures of one's own are read alike, whatever their kind, or the file that is wrong is named."""
 
+import os
+import struct
+from pathlib import Path
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from cifarlib import load_cifar100
+from cifarlib import load_cifar100, split_folds
 from cifarlib.data import facts
-from cifarlib.data.folder import read_picture
+from cifarlib.data.folder import Whites, read_picture, white_levels
 
 SPLITS = ("train", "test")
 
@@ -119,3 +123,156 @@ def test_no_mutant_of_a_folder_passes_for_cifar100(
             assert load_cifar100("test", tmp_path).is_cifar100 == same_pixels
         path.write_bytes(whole)
     assert outcomes
+
+
+# --- pictures of more than eight bits -------------------------------------------------------------
+
+
+def save_grey(root: Path, levels: dict[str, np.ndarray]) -> Path:
+    """Write grey pictures of any kind as root/<split>/<class>/0.tif, two classes of each split."""
+    for place, array in levels.items():
+        for split in SPLITS:
+            folder = root / split / place
+            folder.mkdir(parents=True)
+            Image.fromarray(array).save(folder / "0.tif")
+    return root
+
+
+def mean_levels(root: Path) -> list[int]:
+    """Return each picture's mean level, the classes in the order of their names."""
+    loaded = load_cifar100("train", root, side=8)
+    means = [round(image.mean()) for image in loaded.images]
+    return [mean for _, mean in sorted(zip(loaded.labels, means, strict=True))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "white"),
+    [(np.float32, 1.0), (np.uint16, 1023), (np.uint16, 4095), (np.uint16, 65535)],
+)
+def test_a_data_set_of_deep_grey_keeps_dark_dark_and_bright_bright(kind, white, tmp_path):
+    dark = np.full((20, 20), white / 100, kind)
+    bright = np.full((20, 20), white, kind)
+    save_grey(tmp_path, {"a": dark, "b": bright})
+    assert mean_levels(tmp_path) == [round(255 * float(dark[0, 0]) / white), 255]
+
+
+def test_the_scale_is_that_of_both_splits(tmp_path):
+    save_grey(
+        tmp_path, {"a": np.full((20, 20), 200, np.uint16), "b": np.zeros((20, 20), np.uint16)}
+    )
+    assert mean_levels(tmp_path) == [200, 0]
+    brighter = np.full((20, 20), 60_000, np.uint16)
+    Image.fromarray(brighter).save(tmp_path / "test" / "a" / "1.tif")
+    assert mean_levels(tmp_path) == [1, 0]
+
+
+@pytest.mark.parametrize("level", [-1.0, 70_000.0, np.nan])
+def test_grey_levels_that_mean_nothing_are_refused_by_name(level, tmp_path):
+    save_grey(tmp_path, {"a": np.ones((9, 9), np.float32), "b": np.full((9, 9), level, np.float32)})
+    with pytest.raises(ValueError, match=r"b/0\.tif as a picture: its grey levels are"):
+        load_cifar100("train", tmp_path)
+
+
+def test_each_kind_has_a_scale_of_its_own(tmp_path):
+    paths = []
+    for name, array in {
+        "float": np.full((4, 4), 0.5, np.float32),
+        "integer": np.full((4, 4), 900, np.uint16),
+        "plain": np.full((4, 4), 7, np.uint8),
+    }.items():
+        paths.append(tmp_path / f"{name}.tif")
+        Image.fromarray(array).save(paths[-1])
+    assert white_levels(paths) == Whites(integers=1023, floats=1)
+
+
+# --- what cameras and systems add -----------------------------------------------------------------
+
+
+def test_a_senseless_resolution_does_not_stop_a_folder(tmp_path):
+    entries = [
+        struct.pack("<HHII", 0x0112, 3, 1, 3),  # orientation: upside down
+        struct.pack("<HHII", 0x011A, 10, 1, 8 + 2 + 2 * 12 + 4),  # pixels an inch: see below
+    ]
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + b"".join(entries)
+    exif += struct.pack("<Iii", 0, -1, 0)
+    upside_down = np.zeros((32, 32, 3), np.uint8)
+    upside_down[16:] = 255
+    Image.fromarray(upside_down).save(tmp_path / "photo.jpg", exif=exif)
+    assert read_picture(tmp_path / "photo.jpg")[:10].mean() > 250
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_turned_as_pillow_turns_it(orientation, tmp_path, photo):
+    picture = Image.fromarray(photo)
+    exif = picture.getexif()
+    exif[0x0112] = orientation
+    picture.save(tmp_path / "photo.png", exif=exif)
+    with Image.open(tmp_path / "photo.png") as stored:
+        expected = np.asarray(ImageOps.exif_transpose(stored))
+    np.testing.assert_array_equal(read_picture(tmp_path / "photo.png"), expected)
+
+
+def test_what_is_no_file_is_named_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(ValueError, match=r"pipe\.png as a picture: it is no file"):
+        read_picture(tmp_path / "pipe.png")
+
+
+def write_classes(root: Path, train: list[str], test: list[str]) -> Path:
+    """Write a tree with one grey picture a class, a brighter one for each."""
+    for split, names in {"train": train, "test": test}.items():
+        for number, name in enumerate(names):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            Image.new("RGB", (8, 8), (40 * number,) * 3).save(folder / "0.png")
+    return root
+
+
+def test_an_empty_class_is_named(tmp_path):
+    write_classes(tmp_path, ["cat", "dog"], ["cat", "dog"])
+    (tmp_path / "train" / "emu").mkdir()
+    with pytest.raises(ValueError, match=r"train/emu holds no pictures"):
+        load_cifar100("train", tmp_path)
+
+
+def test_a_class_with_too_few_pictures_for_the_folds_is_named(tmp_path):
+    write_classes(tmp_path, ["cat", "dog"], ["cat", "dog"])
+    with pytest.raises(ValueError, match=r"has 1 pictures \('cat'\), expected 5 or more"):
+        split_folds(load_cifar100("train", tmp_path))
+
+
+def test_names_that_differ_in_their_unicode_form_are_one_class(tmp_path):
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    write_classes(tmp_path, [composed, "tea"], [decomposed, "tea"])
+    assert load_cifar100("test", tmp_path).classes == (composed, "tea")
+    assert sorted(load_cifar100("test", tmp_path).labels) == [0, 1]
+
+
+def test_folders_that_systems_leave_are_no_classes(tmp_path):
+    write_classes(tmp_path, ["cat", "dog", "__MACOSX", "@eaDir"], ["cat", "dog", "__MACOSX"])
+    assert load_cifar100("train", tmp_path).classes == ("cat", "dog")
+
+
+# --- the size that was asked for ------------------------------------------------------------------
+
+
+def test_photos_are_read_at_the_size_asked_for(tmp_path):
+    stripes = np.zeros((128, 128, 3), np.uint8)
+    stripes[:, ::2] = 255
+    for split in SPLITS:
+        for name in ("a", "b"):
+            (tmp_path / split / name).mkdir(parents=True)
+            Image.fromarray(stripes).save(tmp_path / split / name / "0.png")
+    assert load_cifar100("train", tmp_path, side=128).images.std() > 120  # the stripes are there
+    assert load_cifar100("train", tmp_path).images.std() < 10  # grey, at 32 pixels
+
+
+def test_a_tree_of_cifar100_stays_at_its_32_pixels(tmp_path, train, write_tree, monkeypatch):
+    for split in SPLITS:
+        write_tree(tmp_path, train[:40], split)
+    monkeypatch.setattr(facts, "COUNTS", {"train": 40, "test": 40})
+    true = {split: load_cifar100(split, tmp_path).fingerprint for split in SPLITS}
+    monkeypatch.setattr(facts, "FINGERPRINTS", true)
+    assert load_cifar100("train", tmp_path, side=64).images.shape == (40, 32, 32, 3)
+    monkeypatch.setattr(facts, "FINGERPRINTS", {"train": "", "test": ""})
+    assert load_cifar100("train", tmp_path, side=64).images.shape == (40, 64, 64, 3)

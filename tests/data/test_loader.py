@@ -1,12 +1,20 @@
 """A batch's randomness depends on (seed, epoch, position) alone."""
 
+import os
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cifarlib import make_loader, train_transform
-from cifarlib.data.loader import AugmentedImages, EpochBatches
+from cifarlib.data.loader import (
+    AugmentedImages,
+    EpochBatches,
+    WorkersLost,
+    _say_unless_hung_up,
+    without_workers,
+)
 
 
 def one_epoch(images, *, workers: int, epoch: int, seed: int = 42) -> list[torch.Tensor]:
@@ -54,3 +62,56 @@ def test_batches_hold_every_picture_once_but_a_last_one_alone(n, batch_size, shu
     positions = [position for batch in found for _, position in batch]
     alone = shuffle and n % batch_size == 1 and n > 1 and batch_size > 1
     assert len(positions) == len(set(positions)) == n - alone
+
+
+# --- workers that die -----------------------------------------------------------------------------
+
+
+def kill_the_workers(loader) -> None:
+    """Kill a loader's processes once they are there."""
+    for worker in loader._iterator._workers:
+        worker.kill()
+        worker.join()
+
+
+def test_workers_that_die_are_told_in_one_line(train):
+    loader = make_loader(train, train_transform(32), num_workers=1, batch_size=8)
+    batches = iter(loader)
+    next(batches)
+    kill_the_workers(loader)
+    with pytest.raises(WorkersLost, match=r"^the processes that load the pictures died.*") as died:
+        list(batches)
+    assert len(str(died.value).splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the limit is POSIX's")
+def test_no_room_in_shared_memory_is_told_in_one_line(train):
+    loader = make_loader(train, train_transform(32), num_workers=1)
+    prepare = loader.worker_init_fn
+
+    def no_room(worker: int) -> None:
+        import resource  # not on Windows
+
+        prepare(worker)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # of shared memory too
+
+    loader.worker_init_fn = no_room
+    with pytest.raises(WorkersLost, match="died or found no shared memory") as died:
+        list(loader)
+    assert len(str(died.value).splitlines()) == 1
+
+
+def test_without_workers_the_batches_are_the_same(train):
+    loader = make_loader(train[:150], train_transform(32), shuffle=True, num_workers=1)
+    alone = without_workers(loader)
+    assert alone.num_workers == 0
+    for ours, theirs in zip(loader, alone, strict=True):
+        assert torch.equal(ours[0], theirs[0])
+
+
+def test_a_worker_says_nothing_of_a_main_process_that_hung_up(capsys):
+    for error in (ConnectionResetError("reset"), EOFError(), FileNotFoundError("gone")):
+        _say_unless_hung_up(type(error), error, None)
+    assert capsys.readouterr().err == ""
+    _say_unless_hung_up(ZeroDivisionError, ZeroDivisionError("a fault of ours"), None)
+    assert "a fault of ours" in capsys.readouterr().err

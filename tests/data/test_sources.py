@@ -1,8 +1,13 @@
 """Every source hands over the true pictures or says what is wrong; none leaves half a file."""
 
+import contextlib
+import multiprocessing
+import os
 import pickle
 import sys
 import tarfile
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +15,7 @@ from helpers import NOWHERE
 
 from cifarlib import load_cifar100, split_folds
 from cifarlib.data import facts, sources
-from cifarlib.utils.files import file_digest
+from cifarlib.utils.files import clear_left_overs, file_digest, temporary_name
 
 SPLITS = ("train", "test")
 
@@ -163,3 +168,94 @@ def test_without_pyarrow_the_message_names_it(host, point_at, tmp_path, monkeypa
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ConnectionError, match="pip install pyarrow"):
         load_cifar100("test", tmp_path / "new", "hub")
+
+
+# --- disks ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def archive_alone(official, tmp_path, monkeypatch) -> Path:
+    """A folder that holds the official archive and nothing else."""
+    root = tmp_path / "archive"
+    root.mkdir()
+    with tarfile.open(root / sources.ARCHIVE, "w:gz") as tar:
+        tar.add(official / "cifar-100-python", "cifar-100-python")
+    monkeypatch.setattr(facts, "ARCHIVE_MD5", file_digest(root / sources.ARCHIVE))
+    return root
+
+
+def test_an_archive_where_nothing_can_be_written_is_read_as_it_is(
+    archive_alone, official, monkeypatch
+):
+    # no folder can be made there, not even by a superuser
+    monkeypatch.setattr(sources, "temporary_name", lambda path: Path("/proc/nothing"))
+    for split in SPLITS:
+        read = load_cifar100(split, archive_alone)
+        assert read.fingerprint == load_cifar100(split, official).fingerprint
+    assert [path.name for path in archive_alone.iterdir()] == [sources.ARCHIVE]
+
+
+def be_killed_while_unpacking(root: Path) -> None:
+    """Be a process that stays in the middle of unpacking until it is killed."""
+    with sources._workshop(root / sources.OFFICIAL_FOLDER) as workshop:
+        (workshop / "train").write_bytes(b"half a file")
+        time.sleep(600)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not fork")
+def test_what_a_killed_process_left_is_cleared_at_the_next_start(archive_alone):
+    process = multiprocessing.get_context("fork").Process(
+        target=be_killed_while_unpacking, args=(archive_alone,)
+    )
+    process.start()
+    while not list(archive_alone.glob(".*.tmp/train")):
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert list(archive_alone.glob(".*.tmp"))
+    load_cifar100("test", archive_alone)
+    names = {path.name for path in archive_alone.iterdir()}
+    assert names == {sources.ARCHIVE, sources.OFFICIAL_FOLDER}
+
+
+def test_what_a_living_process_writes_is_left_to_it(archive_alone):
+    mine = temporary_name(archive_alone / "mine")
+    elsewhere = archive_alone / ".theirs.1@another-machine.tmp"
+    for path in (mine, elsewhere):
+        path.mkdir()
+    load_cifar100("test", archive_alone)
+    assert mine.exists()
+    assert elsewhere.exists()
+    two_days_ago = time.time() - 2 * 24 * 60 * 60
+    os.utime(elsewhere, (two_days_ago, two_days_ago))
+    clear_left_overs(archive_alone)
+    assert mine.exists()
+    assert not elsewhere.exists()
+
+
+@contextlib.contextmanager
+def full_disk():
+    """Let no file of this process grow beyond a kilobyte."""
+    resource = pytest.importorskip("resource", reason="the limit is POSIX's")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("default_data")
+def test_a_full_disk_is_an_error_and_not_a_reason_for_the_stand_in(host, point_at):
+    point_at(f"{host.address}/whole", NOWHERE)
+    said = r"cannot write .*File too large"
+    with full_disk(), pytest.raises(OSError, match=said):
+        load_cifar100("test")
+
+
+@pytest.mark.usefixtures("default_data")
+def test_a_disk_too_full_for_the_hubs_file_is_an_error(host, point_at):
+    point_at(NOWHERE, host.address)
+    said = r"cannot write uoft-cs/cifar100: .*File too large"
+    with full_disk(), pytest.raises(OSError, match=said):
+        load_cifar100("test")

@@ -1,6 +1,9 @@
 """Backbones by name: their heads, stems, sizes, and how their weights begin."""
 
+import re
+
 import pytest
+import timm
 import torch
 import torchvision
 from safetensors.torch import save_file
@@ -55,6 +58,64 @@ def test_any_timm_name_works_at_64_px(name):
 def test_a_net_that_cannot_take_the_size_says_so():
     with pytest.raises(ValueError, match="inception_v3 cannot take 32 px pictures"):
         create_model("inception_v3", image_size=32)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "image_size", "message"),
+    [
+        ("gcvit_xxtiny", 31, "cannot take 31 px pictures: division by zero"),  # when it is built
+        ("test_maxvit", 31, "cannot take 31 px pictures: integer modulo by zero"),
+        ("halonet26t", 64, "cannot take 64 px pictures: AssertionError"),  # an error without text
+        ("test_vit", 31, "cannot take 31 px pictures: Input height (31) should be divisible by"),
+        ("swinv2_tiny_window8_256", 1, "cannot take 1 px pictures: Trying to create tensor with"),
+    ],
+)
+def test_whatever_a_net_raises_for_a_size_the_message_is_one_line(backbone, image_size, message):
+    with pytest.raises(ValueError, match=re.escape(f"{backbone} {message}")) as caught:
+        create_model(backbone, image_size=image_size)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_an_error_that_has_nothing_to_do_with_sizes_names_none():
+    with pytest.raises(ValueError, match=r"^ResNet18 cannot be built: '.*' not supported"):
+        create_model("ResNet18", "ten")
+
+
+def test_too_little_memory_is_not_called_a_wrong_size():
+    # no computer has room for two pictures of 10⁷ × 10⁷ pixels
+    with pytest.raises(RuntimeError, match="memory"):
+        create_model("test_resnet", image_size=10_000_000)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("MPS backend out of memory"),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
+    ],
+)
+def test_too_little_memory_for_a_net_is_not_called_a_wrong_net(error, monkeypatch):
+    def fail(*_args, **_options):
+        raise error
+
+    monkeypatch.setattr(timm, "create_model", fail)
+    with pytest.raises(type(error)) as caught:
+        create_model("test_resnet")
+    assert caught.value is error
+
+
+def test_the_check_of_a_size_changes_neither_the_net_nor_random_numbers():
+    torch.manual_seed(0)
+    unchecked = create_model("test_resnet")
+    drawn = torch.rand(1)
+    torch.manual_seed(0)
+    checked = create_model("test_resnet", image_size=32)
+    assert torch.equal(torch.rand(1), drawn)
+    for name, tensor in unchecked.state_dict().items():
+        assert torch.equal(checked.state_dict()[name], tensor), name
+    assert checked.training
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,24 @@
 """Where ImageNet weights come from, and what is said where there are none."""
 
+import errno
 import http.client
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
 
 from cifarlib import BACKBONES, create_model
-from cifarlib.models.weights import MissingWeights, find_weights
+from cifarlib.models.weights import (
+    MissingWeights,
+    digest_of_tensors,
+    find_weights,
+    read_weights,
+)
 
 HUB = "https://huggingface.co"
 
@@ -104,8 +115,9 @@ def test_missing_weights_ask_the_network_once_and_say_what_to_do(
 
     monkeypatch.setattr("cifarlib.models.weights.silent", no_answer)
     monkeypatch.setattr("cifarlib.utils.online.silent", no_answer)
+    seen = r"where test_vit\.safetensors were seen and not read"
     advice = (
-        rf"looked in CIFARLIB_WEIGHTS \({others}, where test_vit\.safetensors were seen and not read\), .*\(no answer within 3 s\); "
+        rf"looked in CIFARLIB_WEIGHTS \({others}, {seen}\), .*\(no answer within 3 s\); "
         rf"put {name}\.safetensors into a folder"
     )
     with pytest.raises(MissingWeights, match=advice):
@@ -129,3 +141,141 @@ def test_a_download_that_breaks_off_leaves_the_weights_missing(others, monkeypat
     said = r"the download broke off: IncompleteRead.* put .*\.safetensors"
     with pytest.raises(MissingWeights, match=said):
         find_weights(BACKBONES["SE-ResNeXt50"])
+
+
+# --- files of other kinds -------------------------------------------------------------------------
+
+
+def old_state(whole) -> dict:
+    """Return a net's tensors as files of years ago have them: without num_batches_tracked."""
+    state = {}
+    for name, tensor in whole.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            state[name] = tensor
+    return state
+
+
+def test_old_weights_without_the_count_of_batches_are_taken(tmp_path, whole):
+    path = tmp_path / "old.safetensors"
+    save_file(old_state(whole), path)
+    model = create_model("test_resnet", 10, pretrained=path)
+    assert torch.equal(model.layer1[0].conv1.weight, whole.layer1[0].conv1.weight)
+    assert read_weights(path, "test_resnet").tensors_sha256 == digest_of_tensors(whole.state_dict())
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".bin"])
+@pytest.mark.parametrize("wrapped", ["plain", "state_dict", "model_state_dict", "Lightning"])
+def test_what_training_frameworks_write_is_read(suffix, wrapped, folder, whole):
+    state = whole.state_dict()
+    content = {
+        "plain": state,
+        "state_dict": {"epoch": 3, "state_dict": state},
+        "model_state_dict": {"epoch": 3, "model_state_dict": state},
+        "Lightning": {"state_dict": {f"model.{name}": part for name, part in state.items()}},
+    }[wrapped]
+    torch.save(content, folder / f"test_resnet{suffix}")
+    found = find_weights(TAGGED)
+    assert found.state.keys() == state.keys()
+    assert found.tensors_sha256 == digest_of_tensors(state)
+
+
+@pytest.mark.parametrize("place", ["test_resnet", "."])
+def test_a_folder_as_the_hub_has_it_is_read(place, folder, whole):
+    (folder / place).mkdir(exist_ok=True)
+    save_file(whole.state_dict(), folder / place / "model.safetensors")
+    if place == ".":
+        (folder / "config.json").write_text('{"architecture": "test_resnet"}')
+    assert find_weights(TAGGED).tensors_sha256 == digest_of_tensors(whole.state_dict())
+
+
+def test_a_file_that_names_no_net_is_seen_and_said_not_to_be_read(folder, whole):
+    save_file(whole.state_dict(), folder / "model.safetensors")
+    said = r"model\.safetensors were seen and not read: expected <timm name>\.safetensors"
+    with pytest.raises(ValueError, match=said):
+        find_weights(TAGGED)
+
+
+def test_a_folder_of_weights_that_is_empty_or_none_is_an_error(folder, monkeypatch):
+    with pytest.raises(ValueError, match="which holds no weights: expected <timm name>"):
+        find_weights(TAGGED)
+    monkeypatch.setenv("CIFARLIB_WEIGHTS", str(folder / "none"))
+    with pytest.raises(ValueError, match="none, which is no folder"):
+        find_weights(TAGGED)
+
+
+def test_an_empty_file_and_numbers_that_are_not_finite_are_named(folder, whole):
+    (folder / "test_resnet.pt").touch()
+    with pytest.raises(ValueError, match=r"cannot read weights .*test_resnet\.pt: \w+"):
+        find_weights(TAGGED)
+    state = whole.state_dict() | {"fc.bias": torch.full((1000,), torch.nan)}
+    torch.save(state, folder / "test_resnet.pt")
+    with pytest.raises(ValueError, match=r"fc\.bias holds numbers that are not finite"):
+        find_weights(TAGGED)
+
+
+# --- what timm downloads --------------------------------------------------------------------------
+
+
+def put_into_hub_cache(cache: Path, repository: str, state: dict) -> None:
+    """Write weights where the hub's client keeps what it downloads."""
+    kept = cache / f"models--{repository.replace('/', '--')}"
+    snapshot = kept / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (kept / "refs").mkdir()
+    (kept / "refs" / "main").write_text("abc")
+    save_file(state, snapshot / "model.safetensors")
+
+
+def test_the_first_use_of_a_download_and_the_next_are_the_same_weights(
+    tmp_path, whole, monkeypatch
+):
+    monkeypatch.delenv("CIFARLIB_WEIGHTS", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("cifarlib.models.weights.silent_hub", lambda: "")
+    repository = timm.get_pretrained_cfg(TAGGED).hf_hub_id
+
+    def download(name, pretrained):
+        put_into_hub_cache(tmp_path, repository, old_state(whole))
+        return whole
+
+    with monkeypatch.context() as patch:
+        patch.setattr("timm.create_model", download)
+        first = find_weights(TAGGED)
+    monkeypatch.setattr("cifarlib.models.weights.silent_hub", pytest.fail)
+    again = find_weights(TAGGED)
+    assert (again.sha256, again.tensors_sha256) == (first.sha256, first.tensors_sha256)
+    assert again.origin == first.origin == f"timm {TAGGED}"
+    assert create_model(TAGGED, 10, pretrained=again).fc.out_features == 10
+
+
+def test_what_torch_downloaded_before_is_found_without_a_network(tmp_path, monkeypatch):
+    monkeypatch.delenv("CIFARLIB_WEIGHTS", raising=False)
+    monkeypatch.setattr("cifarlib.models.weights.silent", pytest.fail)
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    name = BACKBONES["SE-ResNeXt50"]
+    filename = timm.get_pretrained_cfg(name).url.rpartition("/")[2]
+    (tmp_path / "checkpoints").mkdir()
+    torch.save({"conv.weight": torch.ones(3)}, tmp_path / "checkpoints" / filename)
+    assert find_weights(name).origin == f"timm {name}"
+
+
+def test_a_full_disk_is_not_taken_for_a_host_that_is_down(others, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("cifarlib.models.weights.silent", lambda url: "")
+    monkeypatch.setattr("timm.create_model", full)
+    with pytest.raises(OSError, match=r"cannot download .*No space left"):
+        find_weights(BACKBONES["SE-ResNeXt50"])
+
+
+def test_the_hub_that_is_asked_is_the_one_that_its_client_is_set_to():
+    command = "from cifarlib.models.weights import _address; print(_address('resnet18.a1_in1k'))"
+    done = subprocess.run(
+        [sys.executable, "-c", command],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"HF_ENDPOINT": "https://mirror.example"},
+        check=True,
+    )
+    assert done.stdout == "https://mirror.example\n"

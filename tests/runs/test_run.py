@@ -1,9 +1,11 @@
 """A run is trained once, recorded whole, found again, and the same whoever trains it."""
 
+import importlib.metadata
 import subprocess
 import sys
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,15 @@ from helpers import (
 )
 from safetensors.torch import save_file
 
-from cifarlib import Experiment, collect_runs, create_model, load_cifar100, run
+from cifarlib import (
+    BUDGETS,
+    RECIPES,
+    Experiment,
+    collect_runs,
+    create_model,
+    load_cifar100,
+    run,
+)
 from cifarlib.runs.record import check_record
 from cifarlib.runs.run import run_identity
 from cifarlib.runs.store import publish
@@ -199,3 +209,125 @@ def test_collected_runs_whose_weights_are_not_at_hand_stay_open(own, monkeypatch
     monkeypatch.setattr("cifarlib.models.weights.silent", pytest.fail)  # nothing is asked for
     assert collect_runs(["SE-ResNeXt50"], 32, "imagenet") == {"SE-ResNeXt50": None}
     assert not own.exists()
+
+
+# --- made otherwise -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def put_weights(mine, tmp_path, monkeypatch):
+    """A function that puts weights drawn from a seed where they are looked for."""
+    monkeypatch.setenv("CIFARLIB_DATA", str(mine))
+    monkeypatch.setenv("CIFARLIB_WEIGHTS", str(tmp_path / "weights"))
+    (tmp_path / "weights").mkdir()
+
+    def put(seed: int) -> None:
+        torch.manual_seed(seed)
+        state = create_model("test_resnet", 1000).state_dict()
+        save_file(state, tmp_path / "weights" / "test_resnet.safetensors")
+
+    return put
+
+
+def press_ctrl_c(*arguments: object, **options: object) -> None:
+    """Stand in for a part of a run that is stopped."""
+    raise KeyboardInterrupt
+
+
+TUNED = replace(SMOKE, init="imagenet", budget="three")
+
+
+def test_a_run_stopped_under_one_file_of_weights_does_not_go_on_under_another(
+    put_weights, tmp_path, monkeypatch
+):
+    runs = tmp_path / "runs"
+    put_weights(1)
+    with monkeypatch.context() as patch:  # stopped after its first epoch
+        patch.setattr("cifarlib.runs.run.fit", lambda trainer, **options: next(iter(trainer)))
+        patch.setattr("cifarlib.runs.run.score", press_ctrl_c)
+        with pytest.raises(KeyboardInterrupt):
+            run(TUNED, runs_dir=runs, progress=False)
+    put_weights(2)
+    with pytest.raises(ValueError, match=r"begun otherwise \(weights \w{64}, expected \w{64}\)"):
+        run(TUNED, runs_dir=runs, progress=False)
+    put_weights(1)
+    resumed = run(TUNED, runs_dir=runs, progress=False)
+    alone = run(TUNED, runs_dir=tmp_path / "alone", progress=False)
+    assert_same_run(alone, resumed)
+
+
+def test_a_record_made_from_other_weights_is_not_handed_out(put_weights, tmp_path):
+    put_weights(1)
+    first = run(TUNED, runs_dir=tmp_path / "runs", progress=False)
+    put_weights(2)
+    with pytest.raises(ValueError, match=r"was made with another weights than now: put the old"):
+        run(TUNED, runs_dir=tmp_path / "runs", progress=False)
+    other = run(TUNED, retrain=True, runs_dir=tmp_path / "runs", progress=False)
+    hashes = {found.provenance["weights"]["tensors_sha256"] for found in (first, other)}
+    assert len(hashes) == 2
+
+
+def test_a_record_stands_where_no_weights_are_at_hand(put_weights, tmp_path, monkeypatch):
+    put_weights(1)
+    first = run(TUNED, runs_dir=tmp_path / "runs", progress=False)
+    monkeypatch.delenv("CIFARLIB_WEIGHTS")
+    monkeypatch.setattr("cifarlib.models.weights._from_cache", lambda name: None)
+    assert_same_run(first, run(TUNED, runs_dir=tmp_path / "runs", progress=False))
+
+
+@pytest.mark.parametrize("edited", ["budget", "recipe"])
+def test_a_record_made_before_a_name_was_edited_is_not_handed_out(
+    edited, finished, train, test, monkeypatch
+):
+    if edited == "budget":
+        shorter = replace(BUDGETS["smoke"], epochs={"scratch": 1, "imagenet": 1})
+        monkeypatch.setitem(BUDGETS, "smoke", shorter)
+        said = "made with another epochs than now"
+    else:
+        heavier = replace(RECIPES["writeup"], weight_decay=0.1)
+        monkeypatch.setitem(RECIPES, "writeup", heavier)
+        said = "made with another recipe than now"
+    with pytest.raises(ValueError, match=said):
+        run(SMOKE, runs_dir=finished.path.parent.parent, data=(train, test))
+
+
+# --- bookkeeping ----------------------------------------------------------------------------------
+
+
+def test_a_library_under_another_name_costs_no_run(train, test, tmp_path, monkeypatch):
+    def not_under_this_name(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.version", not_under_this_name)
+    found = run(SMOKE, runs_dir=tmp_path, data=(train, test), progress=False)
+    versions = found.provenance["versions"]
+    assert versions["torch"] == versions["timm"] == "unknown"
+    assert versions["opencv"] == cv2.__version__
+
+
+def test_bookkeeping_that_fails_fails_before_training(train, test, tmp_path, monkeypatch):
+    def broken(torch_device: object) -> str:
+        raise OSError("no such device")
+
+    monkeypatch.setattr("cifarlib.runs.provenance.describe_device", broken)
+    monkeypatch.setattr("cifarlib.runs.run.fit", pytest.fail)
+    with pytest.raises(OSError, match="no such device"):
+        run(SMOKE, runs_dir=tmp_path, data=(train, test))
+
+
+def test_ones_own_pictures_are_read_at_the_runs_size_and_the_record_says_so(
+    mine, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("CIFARLIB_DATA", str(mine))
+    sides = []
+    for size in (32, 48):
+        found = run(replace(SMOKE, image_size=size), runs_dir=tmp_path, progress=False)
+        sides.append(found.provenance["data"]["side"])
+    assert sides == [32, 48]
+
+
+def test_a_size_that_the_augmentation_cannot_take_is_said_before_training(train, test, tmp_path):
+    said = r"augmentation 'writeup' cannot take 1 px pictures \(CoarseDropout: "
+    with pytest.raises(ValueError, match=said):
+        run(replace(SMOKE, image_size=1), runs_dir=tmp_path, data=(train, test))
+    assert not list(tmp_path.iterdir())

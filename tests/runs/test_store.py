@@ -1,9 +1,11 @@
 """Recorded runs are found, one's own first, chosen fairly, and published only if they are sound."""
 
+import shutil
+
 import pytest
 from helpers import SMOKE, copy_as_true
 
-from cifarlib import find_run, largest_run, load_runs
+from cifarlib import collect_runs, find_run, largest_run, load_runs, run
 from cifarlib.runs.store import (
     PUBLISHED,
     fair_runs,
@@ -168,3 +170,55 @@ def test_a_published_record_has_its_predictions_and_no_weights(finished, own):
 def test_a_folder_without_runs_cannot_be_published(tmp_path):
     with pytest.raises(ValueError, match=r"holds no record\.json"):
         publish(tmp_path)
+
+
+# --- pictures of one's own ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def published_and_mine(finished, own, mine, monkeypatch):
+    """A published record on CIFAR-100, and pictures of one's own in the data folder."""
+    path = copy_as_true(finished, own)
+    (published,) = publish(own)
+    path.unlink()
+    monkeypatch.setenv("CIFARLIB_DATA", str(mine))
+    return published
+
+
+def looked_up() -> list:
+    """Return what every way of looking a run up finds for one cell."""
+    cell = (SMOKE.backbone, 32, "scratch")
+    found = [find_run(SMOKE), largest_run(*cell), *fair_runs([SMOKE.backbone], *cell[1:]).values()]
+    return [*found, *(load_runs(budget="smoke") or [None])]
+
+
+def test_no_way_of_looking_puts_cifar100s_runs_beside_ones_own(published_and_mine, monkeypatch):
+    assert looked_up() == [None] * 4
+    on_mine = run(SMOKE, progress=False)
+    assert [found.path for found in looked_up()] == [on_mine.path] * 4
+    assert collect_runs([SMOKE.backbone], 32, "scratch")[SMOKE.backbone].path == on_mine.path
+    monkeypatch.delenv("CIFARLIB_DATA")
+    assert [found.path for found in looked_up()] == [published_and_mine] * 4
+
+
+def test_a_run_on_earlier_pictures_is_not_that_on_todays(
+    published_and_mine, mine, tmp_path, monkeypatch
+):
+    pictures = tmp_path / "pictures"
+    shutil.copytree(mine, pictures)
+    monkeypatch.setenv("CIFARLIB_DATA", str(pictures))
+    run(SMOKE, progress=False)
+    assert None not in looked_up()
+    (pictures / "train" / "red" / "0.jpg").unlink()
+    assert looked_up() == [None] * 4
+
+
+def test_what_stands_beside_published_numbers_is_on_cifar100(published_and_mine):
+    found = largest_run(SMOKE.backbone, 32, "scratch", cifar100=True)
+    assert found.path == published_and_mine
+
+
+def test_records_that_are_neither_shown_nor_hidden_are_a_slip(monkeypatch):
+    monkeypatch.setenv("CIFARLIB_RECORDS", "non")
+    with pytest.raises(ValueError, match="unknown CIFARLIB_RECORDS 'non': did you mean 'none'"):
+        load_runs()

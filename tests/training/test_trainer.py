@@ -18,6 +18,7 @@ from helpers import (
 from torch import nn
 
 from cifarlib import RECIPES, Device, Trainer, create_model
+from cifarlib.training.checkpoint import unpack_state
 from cifarlib.training.trainer import HISTORY
 
 HALF_CPU = Device(torch.device("cpu"), torch.float16)
@@ -273,3 +274,87 @@ def test_a_checkpoint_of_a_net_without_a_scaler_serves_one_with(train, tmp_path)
     half = make_trainer(train, checkpoint=path, device=HALF_CPU)
     assert len(half.history) == 1
     assert half.scaler.is_enabled()
+
+
+def test_a_checkpoint_begun_otherwise_says_what_is_different(train, tmp_path):
+    path = tmp_path / "c.pt"
+    next(iter(make_trainer(train, checkpoint=path, owner={"run": "a", "weights": "11", "lr": 1})))
+    said = r"begun otherwise \(weights 11, expected 22\): put the old back to go on, or move it"
+    with pytest.raises(ValueError, match=said):
+        make_trainer(train, checkpoint=path, owner={"run": "a", "weights": "22", "lr": 1})
+
+
+@pytest.mark.slow
+def test_no_flipped_bit_of_a_checkpoint_goes_unnoticed(train, tmp_path):
+    path = tmp_path / "c.pt"
+    next(iter(make_trainer(train, checkpoint=path)))
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        flipped = bytearray(whole)
+        flipped[int(rng.integers(len(whole)))] ^= 1 << int(rng.integers(8))
+        with pytest.raises(ValueError, match="is damaged"):
+            unpack_state(bytes(flipped), owner="")
+    assert unpack_state(whole, owner="")["history"]
+
+
+# --- workers that die, and a second Ctrl-C --------------------------------------------------------
+
+
+def test_where_workers_die_the_process_goes_on_alone_with_the_same_numbers(train, whole, capfd):
+    def deadly(batches, epoch):
+        for number, batch in enumerate(batches):
+            if (epoch, number) == (2, 1) and trainer.train_loader.num_workers:
+                for worker in trainer.train_loader._iterator._workers:
+                    worker.kill()
+                    worker.join()
+            yield batch
+
+    trainer = make_trainer(train, progress=deadly, workers=1)
+    list(trainer)
+    assert without_times(trainer.history) == without_times(whole.history)
+    assert_same_tensors(whole.best_state, trainer.best_state)
+    said = capfd.readouterr().err
+    assert "the process itself loads them from here on" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("moment", range(6))
+def test_a_second_ctrl_c_while_the_first_is_dealt_with_changes_no_number(
+    moment, train, whole, monkeypatch
+):
+    def stopped(batches, epoch):
+        for number, batch in enumerate(batches):
+            if (epoch, number) == (2, 3):
+                raise KeyboardInterrupt
+            yield batch
+
+    trainer = make_trainer(train, progress=stopped)
+    moments = [
+        (trainer, "_remedy"),
+        (trainer, "_explain"),
+        (trainer.model, "load_state_dict"),
+        (trainer.optimizer, "load_state_dict"),
+        (type(trainer.scheduler), "load_state_dict"),
+        (Device, "make_scaler"),
+    ]
+    interrupt_after(*moments[moment], monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        list(trainer)
+    monkeypatch.undo()
+    trainer.progress = lambda batches, epoch: batches
+    list(trainer)
+    assert without_times(trainer.history) == without_times(whole.history)
+    assert_same_tensors(whole.best_state, trainer.best_state)
+
+
+def interrupt_after(owner: object, name: str, monkeypatch) -> None:
+    """Let a method press Ctrl-C as soon as it has done its work."""
+    original = getattr(owner, name)
+
+    def pressed(*arguments, **options):
+        done = original(*arguments, **options)
+        signal.raise_signal(signal.SIGINT)
+        return done
+
+    monkeypatch.setattr(owner, name, pressed)
