@@ -115,7 +115,11 @@ def test_the_official_archive_is_downloaded_once_and_kept(host, official, point_
 
 
 @pytest.mark.parametrize("kind", ["cut", "spoiled", "unknown", "stalling"])
-def test_a_bad_transfer_leaves_no_file_under_the_final_name(kind, host, point_at, tmp_path):
+def test_a_bad_transfer_leaves_no_file_under_the_final_name(
+    kind, host, point_at, tmp_path, monkeypatch
+):
+    if kind == "stalling":
+        monkeypatch.setattr(sources, "STALL_SECONDS", 0.5)
     point_at(f"{host.address}/{kind}", NOWHERE)
     with pytest.raises(ConnectionError, match="could not download"):
         load_cifar100("test", tmp_path / "new", "official")
@@ -133,6 +137,7 @@ def test_a_transfer_broken_by_chance_is_tried_again(host, point_at, tmp_path):
 def slow(monkeypatch) -> None:
     """No machine is too fast for a slow host to count as one."""
     monkeypatch.setattr(sources, "SLOW_BYTES", 1e12)
+    monkeypatch.setattr(sources, "WATCHED_SECONDS", 0.2)
 
 
 @pytest.mark.usefixtures("slow", "default_data")

@@ -139,11 +139,12 @@ def test_a_run_stopped_six_times_ends_with_the_record_of_one_left_alone(command)
     train = command("train", "--retrain", "--backbone", "test_resnet")
     stops = [
         Stop(signal.SIGKILL, epoch=0),
-        Stop(signal.SIGKILL, epoch=2),
-        Stop(signal.SIGINT, epoch=4),
-        Stop(signal.SIGKILL, epoch=6),
-        Stop(signal.SIGKILL, epoch=8),
-        Stop(signal.SIGKILL, epoch=11),
+        # early ones, so that a run is not over before the signal on a machine that is busy
+        Stop(signal.SIGKILL, epoch=1),
+        Stop(signal.SIGINT, epoch=2),
+        Stop(signal.SIGKILL, epoch=4),
+        Stop(signal.SIGKILL, epoch=5),
+        Stop(signal.SIGKILL, epoch=7),
     ]
     stop_and_go_on(train, stops)
     said = train.lives[3].words()  # the first is the whole run's
@@ -155,9 +156,9 @@ def test_a_run_stopped_six_times_ends_with_the_record_of_one_left_alone(command)
 def test_a_grid_killed_three_times_ends_with_the_same_records(command):
     two_nets = command("grid", "--backbone", "test_resnet", "lcnet_050")
     stops = [
-        Stop(signal.SIGKILL, epoch=3, run=CHEAPER_RUN),
-        Stop(signal.SIGKILL, epoch=9, run=CHEAPER_RUN),
-        Stop(signal.SIGKILL, epoch=5, finished=1),
+        Stop(signal.SIGKILL, epoch=2, run=CHEAPER_RUN),
+        Stop(signal.SIGKILL, epoch=6, run=CHEAPER_RUN),
+        Stop(signal.SIGKILL, epoch=4, finished=1),
     ]
     stop_and_go_on(two_nets, stops)
 
