@@ -3,7 +3,15 @@
 The commands import what they need when they are called, so that help takes no seconds.
 """
 
+import signal
+
+# a Ctrl-C while the rest is imported ends the process as the system does, without a traceback
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
+import importlib
+import io
 import json
 import sys
 from concurrent.futures import BrokenExecutor
@@ -22,6 +30,7 @@ from .config import (
     grid,
 )
 from .utils.errors import lacks_memory
+from .utils.signals import interrupt_waits
 
 if TYPE_CHECKING:
     from .data.images import ImageSet
@@ -99,10 +108,11 @@ def run_cells(asked: argparse.Namespace) -> int:
     """Run every experiment of a budget that is missing; exit code 1 if one could not be run."""
     from .data.images import load_cifar100
     from .data.nearest import data_in_words, is_at_hand
-    from .runs.grid import run_grid
+    from .runs.grid import check_processes, run_grid
     from .utils.progress import say
 
     experiments = _cells(asked)
+    check_processes(asked.jobs, asked.backend)
     if is_at_hand():
         say(f"data: {data_in_words()}")
     else:  # downloaded once, before several processes want it
@@ -166,7 +176,7 @@ def publish_runs(asked: argparse.Namespace) -> int:
     """Check the records in a folder and add them to the package."""
     from .runs.store import publish
 
-    for path in publish(asked.folder):
+    for path in publish(asked.folder, replace=asked.replace):
         print(path.name)
     return 0
 
@@ -197,7 +207,7 @@ def _print_superclasses(images: "ImageSet") -> None:
 
 
 def _check_records(runs_dir: str | None) -> int:
-    from .runs.record import check_record
+    from .runs.check import check_record
     from .runs.store import record_paths
 
     paths = record_paths(runs_dir)
@@ -261,7 +271,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m cifarlib", description="Which backbone learns CIFAR-100 best?")
     commands = parser.add_subparsers(required=True, metavar="CMD")
 
-    data_parser = _add_command(commands, "data", data)
+    data_parser = _add_command(commands, "data", data, needs=".data.images")
     data_parser.add_argument(
         "--root",
         help="Look in this folder (default: CIFARLIB_DATA, else data/).",
@@ -277,7 +287,7 @@ def _parser() -> argparse.ArgumentParser:
         help="Exit with 1 unless both splits are true CIFAR-100.",
     )
 
-    train_parser = _add_command(commands, "train", train)
+    train_parser = _add_command(commands, "train", train, needs=".runs.run")
     _add_cell(train_parser)
     _add_variations(train_parser)
     train_parser.add_argument(
@@ -287,11 +297,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_runs_dir(train_parser)
 
-    plan_parser = _add_command(commands, "plan", plan_cells)
+    plan_parser = _add_command(commands, "plan", plan_cells, needs=".runs.benchmark")
     _add_cells(plan_parser)
     _add_variations(plan_parser)
 
-    grid_parser = _add_command(commands, "grid", run_cells)
+    grid_parser = _add_command(commands, "grid", run_cells, needs=".runs.grid")
     _add_cells(grid_parser)
     _add_variations(grid_parser)
     grid_parser.add_argument(
@@ -307,7 +317,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_runs_dir(grid_parser)
 
-    benchmark_parser = _add_command(commands, "benchmark", benchmark)
+    benchmark_parser = _add_command(commands, "benchmark", benchmark, needs=".runs.benchmark")
     benchmark_parser.add_argument("--backbone", required=True, help=BACKBONE_HELP)
     benchmark_parser.add_argument("--image-size", type=int, required=True, help=IMAGE_SIZE_HELP)
     benchmark_parser.add_argument(
@@ -322,7 +332,7 @@ def _parser() -> argparse.ArgumentParser:
         help="Measure the loop in plain float32 too.",
     )
 
-    results_parser = _add_command(commands, "results", results)
+    results_parser = _add_command(commands, "results", results, needs=".runs.store")
     results_parser.add_argument(
         "--json",
         action="store_true",
@@ -335,14 +345,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_runs_dir(results_parser)
 
-    publish_parser = _add_command(commands, "publish", publish_runs)
+    publish_parser = _add_command(commands, "publish", publish_runs, needs=".runs.store")
     publish_parser.add_argument("folder", help="Take the records below this folder.")
+    publish_parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="Put them in the place of published ones of the same experiment.",
+    )
     return parser
 
 
-def _add_command(commands, name: str, action) -> argparse.ArgumentParser:
+def _add_command(commands, name: str, action, *, needs: str) -> argparse.ArgumentParser:
+    """Add a command; needs: the module whose import takes its seconds."""
     parser = commands.add_parser(name, help=action.__doc__, description=action.__doc__)
-    parser.set_defaults(action=action)
+    parser.set_defaults(action=action, needs=needs)
     return parser
 
 
@@ -418,8 +434,17 @@ def _add_runs_dir(parser: argparse.ArgumentParser) -> None:
 
 def main() -> int:
     """Run one command; bad input gives one line and exit code 2."""
-    asked = _parser().parse_args()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        # × and ÷ become question marks where the terminal's encoding lacks them
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
+        asked = _parser().parse_args()
+        # some libraries make another error of a Ctrl-C that comes while they are imported
+        with interrupt_waits():
+            importlib.import_module(asked.needs, package="cifarlib")
         return asked.action(asked)
     except USER_ERRORS as error:
         return _complain(error)

@@ -20,6 +20,8 @@ BACKBONES = {
     "EfficientNet_lite0": "tf_efficientnet_lite0.in1k",
 }
 IMAGE_SIZES = (32, 64, 128)  # pixels
+MOST_PIXELS = 4096  # a side
+MOST_SEED = 2**63 - 1  # torch's
 INITS = ("scratch", "imagenet")
 POLICIES = ("writeup", "natural", "none")  # of augmentation: see data/augment.py
 STEMS = ("imagenet", "cifar")  # the first layers: see models/backbones.py
@@ -30,6 +32,18 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 # how many pictures of CIFAR-100 each part has: fold 0 of 5 validates
 CIFAR100_PARTS = {"train": 40_000, "valid": 10_000, "test": 10_000}
+
+
+# what is recorded of each epoch: losses in nats, accuracies as fractions
+HISTORY = (
+    "epoch",
+    "lr",
+    "train_loss",
+    "train_accuracy",
+    "valid_loss",
+    "valid_accuracy",
+    "seconds",
+)
 
 
 @dataclass(frozen=True)
@@ -154,8 +168,8 @@ class Experiment:
         _check_name("recipe", self.recipe, RECIPES)
         _check_name("policy", self.policy, POLICIES)
         _check_name("stem", self.stem, STEMS)
-        _check_whole_number("image_size", self.image_size, least=1)
-        _check_whole_number("seed", self.seed, least=0)
+        _check_whole_number("image_size", self.image_size, least=1, most=MOST_PIXELS)
+        _check_whole_number("seed", self.seed, least=0, most=MOST_SEED)
         if self.lr is not None:
             _check_rate(self.lr)
             # one experiment, one id: 1 is 1.0, and the rate that would be taken anyway is None
@@ -245,9 +259,9 @@ def _check_name(kind: str, got: object, known: Collection[str]) -> None:
         raise unknown(kind, got, known)
 
 
-def _check_whole_number(name: str, got: object, *, least: int) -> None:
-    if not isinstance(got, int) or isinstance(got, bool) or got < least:
-        raise ValueError(f"got {name} {got!r}, expected a whole number, {least} or more")
+def _check_whole_number(name: str, got: object, *, least: int, most: int) -> None:
+    if not isinstance(got, int) or isinstance(got, bool) or not least <= got <= most:
+        raise ValueError(f"got {name} {got!r}, expected a whole number, {least} to {most}")
 
 
 def _check_rate(got: object) -> None:

@@ -28,7 +28,6 @@ from cifarlib import (
     train_transform,
 )
 from cifarlib.config import BUDGETS
-from cifarlib.runs.record import BEST
 from cifarlib.runs.store import find_own_run
 from cifarlib.utils.files import atomic_path, ensure_folder
 
@@ -135,8 +134,8 @@ def find(run_id: str, runs_dir: str | None) -> Run:
     if run.experiment.budget not in ANEW_PICTURES:
         raise ValueError(f"got budget {run.experiment.budget}, expected {', '.join(ANEW_PICTURES)}")
     # asked before anything is measured, for that takes minutes a run
-    if not run.path.with_name(BEST).exists():
-        raise ValueError(f"{run_id} has no {BEST} beside its record: train it anew by --retrain")
+    if not run.best_path.exists():
+        raise ValueError(f"{run_id} has no weights beside its record: train it anew by --retrain")
     return run
 
 

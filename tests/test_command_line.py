@@ -306,3 +306,40 @@ def flags_without_help(text: str) -> list[str]:
 
 def test_a_flag_without_help_would_be_caught():
     assert flags_without_help("options:\n  -h, --help  show this\n  --dumb N\n") == ["  --dumb N"]
+
+
+# --- terminals and limits -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1251"])
+def test_a_terminal_without_the_signs_gets_question_marks(encoding, mine):
+    done = subprocess.run(
+        [sys.executable, "-m", "cifarlib", "data", "--root", str(mine)],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"120 pictures, 32?32" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (train_arguments(image_size="1000000000"), "got image_size 1000000000, expected"),
+        ([*train_arguments(), "--seed", "1" + "0" * 30], "got seed 1000000000000000"),
+        (["grid", "--budget", "smoke", "--jobs", "1000000"], "got 1000000 jobs, expected 1 to"),
+        (
+            ["benchmark", "--backbone", "test_resnet", "--image-size", 32, "--steps", 10**12],
+            "got 1000000000000 steps, expected 1 to",
+        ),
+        (["publish", "~no-such-user/runs"], "got folder ~no-such-user/runs"),
+        (["results", "--runs-dir", "~no-such-user/runs"], "got folder ~no-such-user/runs"),
+        (train_arguments(backbone="lcnet_035.x"), "did you mean 'lcnet_035'"),
+        (train_arguments(backbone="halonet26t"), "halonet26t cannot take 32 px pictures"),
+    ],
+)
+def test_what_is_absurd_is_one_line(words, said, call, mine, tmp_path):
+    done = call(*words, CIFARLIB_DATA=str(mine), CIFARLIB_RUNS=str(tmp_path))
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert said in done.stderr

@@ -99,7 +99,7 @@ def test_a_learning_rate_that_is_no_number_above_zero_is_refused(lr):
     ("field", "value", "words"),
     [
         ("backbone", "ResNet81", "did you mean 'ResNet18'"),
-        ("image_size", 0, "got image_size 0, expected a whole number, 1 or more"),
+        ("image_size", 0, "got image_size 0, expected a whole number, 1 to 4096"),
         ("image_size", 32.0, "got image_size 32.0"),
         ("seed", -1, "got seed -1"),
         ("init", "imagnet", "did you mean 'imagenet'"),

@@ -19,3 +19,7 @@ FILE_MD5: dict[str, str] = _FACTS["file_md5"]
 HUB_REPOSITORY: str = _FACTS["hub_repository"]
 # SHA-256 of each split in canonical order: see ImageSet.fingerprint
 FINGERPRINTS: dict[str, str] = _FACTS["fingerprints"]
+# the same of a run's parts: part -> number of pictures -> SHA-256
+PART_FINGERPRINTS: dict[str, dict[str, str]] = _FACTS["part_fingerprints"]
+# number of test pictures -> SHA-256 of their labels, little-endian uint16
+TEST_LABELS_SHA256: dict[str, str] = _FACTS["test_labels_sha256"]

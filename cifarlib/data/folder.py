@@ -44,6 +44,9 @@ WHITE_OF_INTEGERS = (255, 1023, 4095, 16383, 65535)
 WHITE_OF_FLOATS = (1, 255, 65535)
 
 
+MOST_PIXELS = 64_000_000  # of one picture, a quarter of a gigabyte once it is unpacked
+
+
 class Whites(NamedTuple):
     """Which level is white in a data set's grey pictures of more than 8 bits."""
 
@@ -204,6 +207,8 @@ def _open(file: str | Path | BinaryIO) -> Image.Image:
         raise ValueError(f"cannot read {file} as a picture: it is no file")
     try:
         with Image.open(file) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                raise ValueError(f"{picture.width}×{picture.height} pixels are too many")
             picture.load()
             # the orientation alone: other entries, such as a resolution of -1/0, can be senseless
             orientation = picture.getexif().get(ExifTags.Base.Orientation)

@@ -13,6 +13,7 @@ import albumentations as A
 import cv2
 import numpy as np
 import torch
+from joblib import cpu_count
 from torch.utils.data import DataLoader, Dataset
 
 from ..utils.errors import last_line
@@ -155,7 +156,7 @@ def make_loader(
 def _default_workers() -> int:
     if os.name == "nt":
         return 0
-    return min(MOST_WORKERS, os.cpu_count() or 1)
+    return min(MOST_WORKERS, cpu_count())  # those that this process may use
 
 
 def _step_aside(worker: int) -> None:

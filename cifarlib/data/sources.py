@@ -1,6 +1,7 @@
 """The places CIFAR-100 can come from: the official files, their host, the hub."""
 
 import contextlib
+import functools
 import io
 import os
 import pickle
@@ -24,15 +25,17 @@ from ..utils.files import (
     file_digest,
     temporary_name,
 )
-from ..utils.online import hub_endpoint
+from ..utils.online import hub_endpoint, within
 from ..utils.progress import progress_bar
 from . import facts
 
 OFFICIAL_FOLDER = "cifar-100-python"
 ARCHIVE = "cifar-100-python.tar.gz"
-STALL_SECONDS = 8  # without a byte
+STALL_SECONDS = 4  # without a byte; it is tried twice
 WATCHED_SECONDS = 8  # before a host can be called slow
 SLOW_BYTES = 300_000  # a second; readers report 70 kB/s at times
+DEAD_BYTES = 10_000  # a second: at which it would take five hours
+MOST_HUB_SECONDS = 600  # for the hub's whole attempt, which its client alone watches
 
 
 class Pictures(NamedTuple):
@@ -154,8 +157,9 @@ def _bytes_of(place: Path, name: str) -> bytes:
 def download_official(root: Path, split: str, *, patient: bool = True) -> Pictures:
     """Fetch the official archive into `root`, whole or not at all, and read a split.
 
-    Raises ConnectionError if it fails, or, unless `patient`, if it is too slow; OSError for a full
-    disk.
+    A host that sends nothing for STALL_SECONDS is given up at the second try, one that is slower
+    than SLOW_BYTES a second, or if `patient` than DEAD_BYTES, after WATCHED_SECONDS. Raises
+    ConnectionError for these, and OSError for a full disk.
     """
     pooch.get_logger().setLevel("ERROR")
     archive = ensure_folder(root) / ARCHIVE
@@ -168,8 +172,7 @@ def download_official(root: Path, split: str, *, patient: bool = True) -> Pictur
         )
         # pooch sets the bar's true total
         with progress_bar(total=1, unit="B", unit_scale=True, desc=ARCHIVE) as bar:
-            if not patient:
-                _give_up_when_slow(bar)
+            _give_up_when_slow(bar, DEAD_BYTES if patient else SLOW_BYTES)
             downloader = pooch.HTTPDownloader(progressbar=bar, timeout=STALL_SECONDS)
             try:
                 store.fetch(ARCHIVE, downloader=downloader)
@@ -188,14 +191,14 @@ def _raise_if_disk_is_full(error: BaseException, path: str | Path) -> None:
         raise OSError(f"cannot write {path}: {last_line(error)}") from None
 
 
-def _give_up_when_slow(bar) -> None:
-    """Let a download's bar raise ConnectionError once the host proves slow."""
+def _give_up_when_slow(bar, slowest: int) -> None:
+    """Let a download's bar raise ConnectionError once the host sends fewer bytes a second."""
     update = bar.update
 
     def watched(n: int) -> None:
         update(n)
         seconds = bar.format_dict["elapsed"]
-        if seconds > WATCHED_SECONDS and bar.n < SLOW_BYTES * seconds:
+        if seconds > WATCHED_SECONDS and bar.n < slowest * seconds:
             raise ConnectionError(f"{bar.n / seconds / 1000:.0f} kB/s is too slow")
 
     bar.update = watched
@@ -216,15 +219,19 @@ def cached_hub_file(split: str) -> Path | None:
 def download_hub_file(split: str) -> Path:
     """Fetch the hub's parquet file into its client's cache.
 
-    Raises ConnectionError where it is not to be had, OSError for a full disk.
+    Raises ConnectionError where it is not to be had within MOST_HUB_SECONDS, OSError for a full
+    disk.
     """
+    fetch = functools.partial(
+        hf_hub_download,
+        facts.HUB_REPOSITORY,
+        _parquet(split),
+        repo_type="dataset",
+        endpoint=hub_endpoint(),
+        etag_timeout=STALL_SECONDS,
+    )
     try:
-        path = hf_hub_download(
-            facts.HUB_REPOSITORY,
-            _parquet(split),
-            repo_type="dataset",
-            endpoint=hub_endpoint(),
-        )
+        path = within(MOST_HUB_SECONDS, fetch)
     except Exception as error:  # the hub's client raises a dozen kinds, all of them "not to be had"
         _raise_if_disk_is_full(error, facts.HUB_REPOSITORY)
         raise ConnectionError(

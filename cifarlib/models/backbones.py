@@ -33,8 +33,8 @@ def create_model(
     ValueError for a net that can't take it.
     """
     name = timm_name(backbone)
-    if num_classes < 1:
-        raise ValueError(f"got {num_classes} classes, expected 1 or more")
+    if not isinstance(num_classes, int) or num_classes < 1:
+        raise ValueError(f"got {num_classes!r} classes, expected a whole number, 1 or more")
     if stem not in STEMS:
         raise unknown("stem", stem, STEMS)
     options = _options(name, image_size)

@@ -22,6 +22,7 @@ from ..training.device import Device, choose_device
 from ..training.trainer import Trainer
 from ..utils.progress import progress_bar
 
+MOST_STEPS = 10_000  # whose pictures are in memory at once
 PLAN_SECONDS = 3  # for each way of measuring; a step that takes longer is measured once
 PLAN_STEPS = 20  # at most
 WARM_UP_STEPS = 3
@@ -54,8 +55,8 @@ def images_per_second(
     ÷ bare. plain=True adds the loop in float32, contiguous and unfused, and speed_up: loop ÷ plain.
     Raises ValueError for no step, or a size that net or augmentation cannot take.
     """
-    if steps < 1:
-        raise ValueError(f"got {steps} steps, expected 1 or more")
+    if not 1 <= steps <= MOST_STEPS:
+        raise ValueError(f"got {steps} steps, expected 1 to {MOST_STEPS}")
     check_steps(experiment.image_size, experiment.policy)
     loader = _random_pictures(experiment, steps)
     n_images = steps * RECIPES[experiment.recipe].batch_size

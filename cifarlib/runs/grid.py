@@ -24,6 +24,7 @@ from .record import Run, read_record
 from .run import run
 
 BACKENDS = ("loky", "dask")
+MOST_JOBS = 1000  # processes, on a cluster perhaps
 DIED = "not finished, for a worker process died; ask again to go on"
 # torch's random state is the process's, and a Dask worker may have many threads
 ONE_AT_A_TIME = threading.Lock()
@@ -51,10 +52,7 @@ def run_grid(
     current or DASK_SCHEDULER_ADDRESS's client, else on a local one of `jobs` workers; the runs'
     folder must be one they share. Raises ValueError for a backend that is unknown or not installed.
     """
-    if backend not in BACKENDS:
-        raise unknown("backend", backend, BACKENDS)
-    if jobs < 1:
-        raise ValueError(f"got {jobs} jobs, expected 1 or more")
+    check_processes(jobs, backend)
     costs = {experiment: _cost(experiment) for experiment in experiments}
     whole_cost = sum(costs.values()) or 1
     queue = sorted(costs, key=costs.__getitem__)
@@ -88,6 +86,14 @@ def run_grid(
     for experiment in left:
         failed[experiment.id] = DIED
     return finished, failed
+
+
+def check_processes(jobs: int, backend: str) -> None:
+    """Raise ValueError for a number of processes or a backend that cannot be."""
+    if backend not in BACKENDS:
+        raise unknown("backend", backend, BACKENDS)
+    if not 1 <= jobs <= MOST_JOBS:
+        raise ValueError(f"got {jobs} jobs, expected 1 to {MOST_JOBS}")
 
 
 def _cost(experiment: Experiment) -> float:

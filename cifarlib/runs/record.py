@@ -1,6 +1,7 @@
 """Records of runs: what was asked, every epoch, the test results, and how it was made."""
 
 import hashlib
+import io
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,16 +11,16 @@ import numpy as np
 import pandas as pd
 
 from ..config import BUDGETS, RECIPES, Experiment
-from ..utils.files import atomic_path, file_digest, write_json
+from ..utils.errors import first_line
+from ..utils.files import write_bytes, write_json
 
 if TYPE_CHECKING:  # reading a record must not take the seconds that torch does
     from torch import nn
 
 FORMAT = 1
 RECORD = "record.json"
-PREDICTIONS = "predictions.npz"
-BEST = "best.safetensors"
-TOLERANCE = 1e-6  # between a recorded accuracy and that of the recorded predictions
+PREDICTIONS = "predictions.npz"  # in older records; newer ones name theirs
+BEST = "best.safetensors"  # the same
 
 # budgets that once named a learning rate -> (budget, learning rate) of today
 OLD_BUDGETS = {
@@ -40,7 +41,7 @@ class Run:
     """
 
     experiment: Experiment
-    history: pd.DataFrame  # a row an epoch: see HISTORY in training/trainer.py
+    history: pd.DataFrame  # a row an epoch: see HISTORY in config
     test: dict[str, Any]  # accuracies on the test split, fractions
     provenance: dict[str, Any]  # how the run was made
     path: Path  # the record's JSON file
@@ -74,7 +75,12 @@ class Run:
         """The .npz file beside the record."""
         if self.published:
             return self.path.with_suffix(".npz")
-        return self.path.with_name(PREDICTIONS)
+        return self.path.with_name(self.provenance.get("predictions_file", PREDICTIONS))
+
+    @property
+    def best_path(self) -> Path:
+        """The trained weights beside one's own record, where they were kept."""
+        return self.path.with_name(self.provenance.get("best_file", BEST))
 
     @property
     def best_epoch(self) -> int:
@@ -101,12 +107,16 @@ class Run:
         return answers["classes"][:, 0] == answers["labels"]
 
     def load_model(self) -> "nn.Module":
-        """Return the trained model; ValueError for any but one's own runs, which keep weights."""
-        from safetensors.torch import load_file
+        """Return the trained model.
+
+        Raises ValueError for any but one's own runs, which keep weights, and for weights that are
+        damaged or do not fit the net.
+        """
+        from safetensors.torch import load
 
         from ..models.backbones import create_model
 
-        path = self.path.with_name(BEST)
+        path = self.best_path
         if self.published or not path.exists():
             raise ValueError(
                 f"{self.experiment.id} has no weights here:"
@@ -118,7 +128,18 @@ class Run:
             stem=self.experiment.stem,
             image_size=self.experiment.image_size,
         )
-        model.load_state_dict(load_file(path))
+        content = path.read_bytes()
+        expected = self.provenance.get("best_sha256")
+        # a flipped bit would load, and answer otherwise
+        if expected is not None and hashlib.sha256(content).hexdigest() != expected:
+            raise ValueError(
+                f"weights {path} are damaged, or not those of their record:"
+                " train anew with run(experiment, retrain=True)"
+            )
+        try:
+            model.load_state_dict(load(content))
+        except Exception as error:  # safetensors and torch raise kinds of their own
+            raise ValueError(f"weights {path} do not fit the net: {first_line(error)}") from None
         return model.eval()
 
 
@@ -130,19 +151,36 @@ def write_record(
     test: dict[str, Any],
     provenance: dict[str, Any],
     predictions: dict[str, np.ndarray],
+    best_weights: bytes,
 ) -> Run:
-    """Write a finished run into `folder`: predictions first, so that a record never lacks them."""
-    with atomic_path(folder / PREDICTIONS) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **predictions)  # type: ignore[arg-type]
-    sha256 = file_digest(folder / PREDICTIONS, hashlib.sha256)
+    """Write a finished run into `folder`, where a record of an earlier one may be.
+
+    best_weights: a safetensors file's content. What a record needs beside it has a name of its own
+    and comes first, so that whenever this is stopped the record that is there has its own files;
+    an earlier one's are removed last.
+    """
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **predictions)  # type: ignore[arg-type]
+    made: dict[str, str] = {}
+    for name, suffix, content in (
+        ("predictions", "npz", buffer.getbuffer()),
+        ("best", "safetensors", best_weights),
+    ):
+        sha256 = hashlib.sha256(content).hexdigest()
+        made[f"{name}_file"] = f"{name}-{sha256[:8]}.{suffix}"
+        made[f"{name}_sha256"] = sha256
+        write_bytes(folder / made[f"{name}_file"], content)
     record = {
         "format": FORMAT,
         "experiment": asdict(experiment),
         "history": history.to_dict(orient="list"),
         "test": test,
-        "provenance": provenance | {"predictions_sha256": sha256},
+        "provenance": provenance | made,
     }
     write_json(folder / RECORD, record | {"digest": digest_of(record)})
+    for earlier in (*folder.glob("predictions*.npz"), *folder.glob("best*.safetensors")):
+        if earlier.name not in made.values():
+            earlier.unlink(missing_ok=True)
     return read_record(folder / RECORD)
 
 
@@ -151,8 +189,7 @@ def read_record(path: str | Path) -> Run:
     path = Path(path)
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        if record["format"] != FORMAT:
-            raise ValueError(f"format {record['format']}, expected {FORMAT}")
+        _check_shape(record)
         return Run(
             experiment=recorded_experiment(record["experiment"]),
             history=pd.DataFrame(record["history"]),
@@ -160,8 +197,47 @@ def read_record(path: str | Path) -> Run:
             provenance=record["provenance"],
             path=path,
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"cannot read record {path}: {error}") from None
+    except KeyError as error:
+        raise ValueError(f"cannot read record {path}: it has no {error}") from None
+    except RecursionError:
+        raise ValueError(f"cannot read record {path}: it is nested too deeply") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"cannot read record {path}: {first_line(error)}") from None
+
+
+def _check_shape(record: Any) -> None:
+    """Raise ValueError or KeyError where a record's parts are not there, or of another kind."""
+    _check_kind("the record", record, dict)
+    if record["format"] != FORMAT:
+        raise ValueError(f"format {record['format']}, expected {FORMAT}")
+    for part in ("experiment", "history", "test", "provenance"):
+        _check_kind(part, record[part], dict)
+    for column in ("epoch", "valid_accuracy"):
+        _check_kind(column, record["history"][column], list)
+    for column, values in record["history"].items():
+        _check_kind(column, values, list)
+        for value in values:
+            _check_kind(f"a number in {column}", value, int | float)
+    if not record["history"]["epoch"]:
+        raise ValueError("its history has no epoch")
+    for measure in ("accuracy", "top5", "tta_accuracy"):
+        _check_kind(measure, record["test"][measure], int | float)
+    data = record["provenance"]["data"]
+    _check_kind("data", data, dict)
+    _check_kind("cifar100", data["cifar100"], bool)
+    _check_kind("classes", data["classes"], int)
+    _check_kind("the data's name", data["name"], str)
+    for name in ("counts", "fingerprints"):
+        _check_kind(name, data[name], dict)
+    _check_kind("predictions_sha256", record["provenance"]["predictions_sha256"], str)
+
+
+def _check_kind(name: str, value: object, kind: Any) -> None:
+    # True and False are numbers to Python, and nowhere in a record
+    if isinstance(value, kind) and isinstance(value, bool) == (kind is bool):
+        return
+    expected = getattr(kind, "__name__", "a number")
+    raise ValueError(f"{name} is {type(value).__name__}, expected {expected}")
 
 
 def digest_of(record: dict[str, Any]) -> str:
@@ -203,68 +279,3 @@ def _has_own_rate(experiment_id: str) -> bool:
         if recipe.lr is not None and f"-recipe_{name}" in experiment_id:
             return True
     return False
-
-
-# --- what can be wrong with a record --------------------------------------------------------------
-
-
-def check_record(path: str | Path) -> list[str]:
-    """Return what is wrong with a record, as a list of lines: empty if it can be trusted."""
-    try:
-        run = read_record(path)
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
-        return [
-            *_digest_problems(run, record),
-            *_history_problems(run),
-            *_provenance_problems(run),
-            *_accuracy_problems(run),
-        ]
-    except Exception as error:  # json, numpy, zip and zlib raise a dozen kinds for a damaged file
-        return [f"{type(error).__name__}: {error}"]
-
-
-def _digest_problems(run: Run, record: dict[str, Any]) -> list[str]:
-    problems = []
-    stated_digest = record.pop("digest", None)
-    if stated_digest != digest_of(record):
-        problems.append("its digest does not fit its content: it was edited")
-    sha256 = file_digest(run.predictions_path, hashlib.sha256)
-    if sha256 != run.provenance["predictions_sha256"]:
-        problems.append("its predictions are not those it was written with")
-    return problems
-
-
-def _history_problems(run: Run) -> list[str]:
-    epochs = run.experiment.epochs
-    if list(run.history.epoch) != list(range(1, epochs + 1)):
-        return [f"its history is not {epochs} epochs"]
-    return []
-
-
-def _provenance_problems(run: Run) -> list[str]:
-    problems = []
-    data = run.provenance["data"]
-    expected = BUDGETS[run.experiment.budget].pictures
-    if data["cifar100"] and data["counts"] != expected:
-        problems.append(f"its parts are {data['counts']}, expected {expected}")
-    for key in ("versions", "seconds", "device"):
-        if not run.provenance[key]:
-            problems.append(f"its provenance is incomplete: no {key}")
-    return problems
-
-
-def _accuracy_problems(run: Run) -> list[str]:
-    """Compare each recorded accuracy with the one that the recorded predictions have."""
-    predictions = run.predictions()
-    labels = predictions["labels"]
-    hits = predictions["classes"] == labels[:, None]  # (N, 5)
-    measured = {
-        "accuracy": hits[:, 0].mean(),
-        "top5": hits.any(axis=1).mean(),
-        "tta_accuracy": (predictions["tta"] == labels).mean(),
-    }
-    problems = []
-    for name, value in measured.items():
-        if abs(value - run.test[name]) >= TOLERANCE:
-            problems.append(f"its {name} is not that of its predictions")
-    return problems

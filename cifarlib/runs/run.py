@@ -3,17 +3,19 @@
 import contextlib
 import os
 import platform
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import save
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ..config import BACKBONES, RECIPES, Experiment, timm_name
+from ..config import BACKBONES, HISTORY, RECIPES, Experiment, timm_name
 from ..data.augment import check_steps, eval_transform, train_transform
 from ..data.images import ImageSet, data_id
 from ..data.loader import make_loader
@@ -21,13 +23,14 @@ from ..data.nearest import data_place
 from ..evaluation.predict import score
 from ..models.backbones import create_model
 from ..models.weights import MissingWeights, Weights, find_weights
+from ..training.checkpoint import peek_state
 from ..training.device import choose_device
 from ..training.trainer import Trainer, fit
-from ..utils.files import ensure_folder, write_bytes
+from ..utils.files import ensure_folder
 from ..utils.progress import say
 from .parts import Parts, load_data, split_parts
 from .provenance import check_same_settings, provenance_of, settings_of
-from .record import BEST, RECORD, Run, read_record, write_record
+from .record import RECORD, Run, read_record, write_record
 from .store import (
     fair_runs,
     find_own_run,
@@ -152,11 +155,19 @@ def _has_own_runs(experiment: Experiment, root: Path) -> bool:
 
 @contextlib.contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold a run's folder; ValueError that says who holds it, if another process does."""
+    """Hold a run's folder; ValueError that says who holds it, if another process does.
+
+    The system lets go of a lock with its process; on file systems without locks a mark stands for
+    it, which filelock takes over from a dead process of this machine, and the message says how to
+    from another machine's.
+    """
     holder = folder / HOLDER
+    lock = folder / LOCK
     try:
-        with FileLock(folder / LOCK, timeout=0):
-            holder.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
+        with FileLock(lock, timeout=0):
+            since = time.strftime("%Y-%m-%d %H:%M:%S")
+            who = f"process {os.getpid()} on {platform.node()}, since {since},"
+            holder.write_text(who, encoding="utf-8")
             for left_by_a_kill in folder.glob(".*.tmp"):
                 left_by_a_kill.unlink()
             yield
@@ -165,7 +176,8 @@ def _alone_in(folder: Path) -> Iterator[None]:
         if holder.exists():
             who = holder.read_text(encoding="utf-8")
         raise ValueError(
-            f"{who} is training {folder.name} in {folder.parent}: wait for it, then ask again"
+            f"{who} is training {folder.name} in {folder.parent}: wait for it, then ask again;"
+            f" if it is no more, delete {lock}"
         ) from None
 
 
@@ -186,6 +198,7 @@ def _train(
     # what can fail is asked before training, not after hours of it
     provenance = provenance_of(experiment, parts, weights, device)
     train_loader, valid_loader, test_loader = _make_loaders(experiment, parts, num_workers)
+    _remove_finished_checkpoint(folder)
     trainer = Trainer(
         model,
         train_loader,
@@ -196,6 +209,7 @@ def _train(
         recipe=RECIPES[experiment.recipe],
         checkpoint=folder / CHECKPOINT,
         owner={"run": folder.name} | settings_of(experiment, weights),
+        surroundings={name: provenance[name] for name in ("device", "precision", "versions")},
     )
     if progress is True:  # nobody sees lines among several bars
         say(f"data: {parts.train!r} to learn from")
@@ -212,7 +226,8 @@ def _train(
     )
     # safetensors takes no channels-last tensors
     best = {name: tensor.contiguous() for name, tensor in trainer.best_state.items()}
-    write_bytes(folder / BEST, save(best))
+    if len(trainer.stretches) > 1:
+        provenance["stretches"] = trainer.stretches
     provenance["batch_pieces"] = trainer.micro_batches
     provenance["seconds"] = round(trainer.frame.seconds.sum(), 1)
     finished = write_record(
@@ -222,9 +237,24 @@ def _train(
         test=test,
         provenance=provenance,
         predictions=predictions,
+        best_weights=save(best),
     )
     (folder / CHECKPOINT).unlink(missing_ok=True)
     return finished
+
+
+def _remove_finished_checkpoint(folder: Path) -> None:
+    """Remove the checkpoint of the run that is recorded already, left by a stop in between.
+
+    Else training anew would begin at that run's last epoch.
+    """
+    checkpoint = folder / CHECKPOINT
+    if not checkpoint.exists() or not (folder / RECORD).exists():
+        return
+    state = peek_state(checkpoint.read_bytes(), name=str(checkpoint))
+    trained = pd.DataFrame(state["history"], columns=list(HISTORY))
+    if trained.equals(read_record(folder / RECORD).history):
+        checkpoint.unlink()
 
 
 def _make_loaders(

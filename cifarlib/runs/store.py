@@ -8,7 +8,8 @@ from typing import Any
 from ..config import COMPARED, Experiment
 from ..utils.errors import unknown
 from ..utils.files import PACKAGE, expanded, user_folder, write_bytes
-from .record import RECORD, Run, check_record, read_record, todays_id
+from .check import check_record
+from .record import RECORD, Run, read_record, todays_id
 
 PUBLISHED = PACKAGE / "published" / "records"
 
@@ -186,22 +187,47 @@ def _place_of_shared_budget(backbones: Sequence[str], image_size: int, init: str
 # --- publish --------------------------------------------------------------------------------------
 
 
-def publish(source: str | Path) -> list[Path]:
-    """Copy the records below `source` into the package; ValueError, and no copy, if one is off."""
-    runs = [read_record(path) for path in sorted(Path(source).glob(f"**/{RECORD}"))]
+def publish(source: str | Path, *, replace: bool = False) -> list[Path]:
+    """Copy the records below `source` into the package and return where each is now.
+
+    Raises ValueError, and copies none, if one fails its check, if two are of one experiment, or if
+    another of its experiment is published already, unless `replace`.
+    """
+    source = expanded(source)
+    runs: dict[str, Run] = {}
+    for path in sorted(source.glob(f"**/{RECORD}")):
+        run = read_record(path)
+        if run.experiment.id in runs:
+            other = runs[run.experiment.id].path
+            raise ValueError(f"cannot publish {path} and {other}: both are {run.experiment.id}")
+        runs[run.experiment.id] = run
     if not runs:
         raise ValueError(f"{source} holds no {RECORD}: expected a folder of runs")
-    for run in runs:
+    for run in runs.values():
         problems = check_record(run.path)
         if not run.provenance["data"]["cifar100"]:
             problems.append("it was not trained on CIFAR-100")
+        if not replace and _is_published_otherwise(run):
+            problems.append("another run of its experiment is published: --replace takes its place")
         if problems:
             raise ValueError(f"cannot publish {run.path}: {'; '.join(problems)}")
-    targets = []
-    for run in runs:
-        target = PUBLISHED / f"{run.experiment.id}.json"
-        # predictions first, so that a record never lacks them
-        write_bytes(target.with_suffix(".npz"), run.predictions_path.read_bytes())
-        write_bytes(target, run.path.read_bytes())
-        targets.append(target)
-    return targets
+    return [_publish(run) for run in runs.values()]
+
+
+def _is_published_otherwise(run: Run) -> bool:
+    there = _published_paths().get(run.experiment.id)
+    return there is not None and there.read_bytes() != run.path.read_bytes()
+
+
+def _publish(run: Run) -> Path:
+    """Copy one record and its predictions into the package."""
+    target = PUBLISHED / f"{run.experiment.id}.json"
+    there = _published_paths().get(run.experiment.id)
+    if there is not None and _is_published_otherwise(run):
+        # the record goes first, so that a stop leaves none rather than one with another's files
+        there.unlink()
+        there.with_suffix(".npz").unlink(missing_ok=True)
+    # predictions first, so that a record never lacks them
+    write_bytes(target.with_suffix(".npz"), run.predictions_path.read_bytes())
+    write_bytes(target, run.path.read_bytes())
+    return target

@@ -49,6 +49,11 @@ def unpack_state(packed: bytes | memoryview, *, owner: Owner, name: str = "") ->
     return content["state"]
 
 
+def peek_state(packed: bytes | memoryview, *, name: str = "") -> dict[str, Any]:
+    """Return the state in `packed`, whosever it is, and restore nothing; ValueError if damaged."""
+    return _read(memoryview(packed), name)["state"]
+
+
 def _read(packed: memoryview, name: str) -> dict[str, Any]:
     """Return a checkpoint's content, whose digest is right; ValueError if it is not."""
     end = len(packed) - DIGEST_BYTES

@@ -12,26 +12,16 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ..config import RECIPES, Recipe
+from ..config import HISTORY, RECIPES, Recipe
 from ..data.loader import WorkersLost, without_workers
-from ..utils.errors import first_line, lacks_memory
+from ..utils.errors import first_line, lacks_memory, last_line
 from ..utils.files import write_bytes
 from ..utils.progress import progress_bar, say
 from ..utils.signals import interrupt_waits
-from .checkpoint import Owner, pack_state, unpack_state
+from .checkpoint import ADVICE, Owner, pack_state, unpack_state
 from .device import Device
 from .loop import evaluate, train_epoch
 from .optim import make_optimizer, make_scheduler, moves_each_step
-
-HISTORY = (
-    "epoch",
-    "lr",
-    "train_loss",
-    "train_accuracy",
-    "valid_loss",
-    "valid_accuracy",
-    "seconds",
-)
 
 
 def _all_batches(batches: Iterable, epoch: int) -> Iterable:
@@ -62,6 +52,8 @@ class Trainer:
     recipe: Recipe = RECIPES["writeup"]
     checkpoint: Path | None = None  # where the state is kept after each epoch
     owner: Owner = ""  # whose state that is: another's is refused
+    # on what it is trained, for the record: device, precision, versions
+    surroundings: dict[str, Any] = field(default_factory=dict)
     progress: Callable[[Iterable, int], Iterable] = _all_batches  # wraps an epoch's batches
     micro_batches: int = 1  # parts in which a batch goes through the model
     history: list[dict[str, float]] = field(default_factory=list)  # a row an epoch: see HISTORY
@@ -85,12 +77,18 @@ class Trainer:
         self.scaler = self.device.make_scaler()
         # the state before an epoch that was begun and not yet finished or taken back
         self._before: bytes | memoryview | None = None
+        # the surroundings, and from which epoch on: several where they changed between two stops
+        self.stretches = [{"from_epoch": 1} | self.surroundings]
         self.resume()
 
     def resume(self) -> None:
         """Go on from the checkpoint of a run that was stopped, if there is one."""
-        if self.checkpoint and self.checkpoint.exists():
-            self._restore(self.checkpoint.read_bytes())
+        if not self.checkpoint or not self.checkpoint.exists():
+            return
+        self._restore(self.checkpoint.read_bytes())
+        now = {"from_epoch": len(self.history) + 1} | self.surroundings
+        if now | {"from_epoch": 0} != self.stretches[-1] | {"from_epoch": 0}:
+            self.stretches.append(now)
 
     def __iter__(self) -> Iterator[dict[str, float]]:
         if self._before is not None:  # a second Ctrl-C came before the first was dealt with
@@ -208,6 +206,7 @@ class Trainer:
             "scheduler": self.scheduler.state_dict(),
             "scaler": self.scaler.state_dict(),
             "history": self.history,
+            "stretches": self.stretches,
             "best_state": self.best_state,
             "micro_batches": self.micro_batches,
         }
@@ -221,15 +220,22 @@ class Trainer:
 
     def _restore_all(self, packed: bytes | memoryview) -> None:
         # torch's random state goes back with the rest
-        state = unpack_state(packed, owner=self.owner, name=str(self.checkpoint or ""))
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        name = str(self.checkpoint or "")
+        state = unpack_state(packed, owner=self.owner, name=name)
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError) as error:  # a layer has another name or size, say
+            raise ValueError(
+                f"checkpoint {name} does not fit this net: {last_line(error)}; {ADVICE}"
+            ) from None
         self.scheduler.load_state_dict(state["scheduler"])
         # a new one, for the old may have stopped half-way through a step; one at rest has no state
         self.scaler = self.device.make_scaler()
         if state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
         self.history = state["history"]
+        self.stretches = state["stretches"]
         self.best_state = state["best_state"]
         # parts that fitted into the memory must not grow again
         self.micro_batches = max(self.micro_batches, state["micro_batches"])

@@ -1,9 +1,12 @@
 """Asking the network briefly, so that a machine without one is not kept waiting."""
 
 import functools
+import queue
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
+from typing import Any
 
 from huggingface_hub import constants
 
@@ -46,3 +49,26 @@ def silent(url: str) -> str:
     thread.start()
     thread.join(PROBE_SECONDS)
     return answer[0]
+
+
+def within(seconds: float, call: Callable[[], Any]) -> Any:
+    """Return what `call` returns; ConnectionError if that takes longer than so many seconds.
+
+    A call that is given up goes on in its thread, which does not keep the process.
+    """
+    outcome: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue()
+
+    def attempt() -> None:
+        try:
+            outcome.put((call(), None))
+        except BaseException as error:  # it is raised where the call was asked for
+            outcome.put((None, error))
+
+    threading.Thread(target=attempt, daemon=True).start()
+    try:
+        value, error = outcome.get(timeout=seconds)
+    except queue.Empty:
+        raise ConnectionError(f"not done within {seconds:g} s") from None
+    if error is not None:
+        raise error
+    return value

@@ -1,12 +1,13 @@
 """Pictures of one's own are read alike, whatever their kind, or the file that is wrong is named."""
 
+import contextlib
 import os
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
 from cifarlib import load_cifar100, split_folds
 from cifarlib.data import facts
@@ -276,3 +277,23 @@ def test_a_tree_of_cifar100_stays_at_its_32_pixels(tmp_path, train, write_tree, 
     assert load_cifar100("train", tmp_path, side=64).images.shape == (40, 32, 32, 3)
     monkeypatch.setattr(facts, "FINGERPRINTS", {"train": "", "test": ""})
     assert load_cifar100("train", tmp_path, side=64).images.shape == (40, 64, 64, 3)
+
+
+def test_a_picture_of_too_many_pixels_is_named_and_not_unpacked(tmp_path):
+    Image.new("1", (9000, 9000)).save(tmp_path / "huge.png")
+    with pytest.raises(ValueError, match=r"huge\.png as a picture: 9000×9000 pixels are too many"):
+        read_picture(tmp_path / "huge.png")
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_a_damaged_avif_is_named(tmp_path, photo):
+    path = tmp_path / "photo.avif"
+    Image.fromarray(photo).save(path)
+    whole = path.read_bytes()
+    for size in range(20, len(whole), 40):
+        path.write_bytes(whole[:size] + bytes(len(whole) - size))
+        with contextlib.suppress(ValueError):  # a tail that says little may be lost unnoticed
+            read_picture(path)
+    path.write_bytes(whole[:100])
+    with pytest.raises(ValueError, match=r"cannot read .*photo\.avif as a picture"):
+        read_picture(path)

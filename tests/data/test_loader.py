@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cifarlib import make_loader, train_transform
+from cifarlib.data import loader
 from cifarlib.data.loader import (
     AugmentedImages,
     EpochBatches,
@@ -115,3 +116,9 @@ def test_a_worker_says_nothing_of_a_main_process_that_hung_up(capsys):
     assert capsys.readouterr().err == ""
     _say_unless_hung_up(ZeroDivisionError, ZeroDivisionError("a fault of ours"), None)
     assert "a fault of ours" in capsys.readouterr().err
+
+
+def test_there_are_no_more_workers_than_cores_that_may_be_used(monkeypatch):
+    monkeypatch.setattr(loader, "MOST_WORKERS", 4)
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    assert loader._default_workers() <= len(os.sched_getaffinity(0))

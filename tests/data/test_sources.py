@@ -264,3 +264,11 @@ def test_a_disk_too_full_for_the_hubs_file_is_an_error(host, point_at):
     said = r"cannot write uoft-cs/cifar100: .*File too large"
     with full_disk(), pytest.raises(OSError, match=said):
         load_cifar100("test")
+
+
+def test_a_drip_of_bytes_is_not_waited_for(host, point_at, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "DEAD_BYTES", 1e12)
+    monkeypatch.setattr(sources, "WATCHED_SECONDS", 0.2)
+    point_at(f"{host.address}/slow", NOWHERE)
+    with pytest.raises(ConnectionError, match="kB/s is too slow"):
+        load_cifar100("test", tmp_path / "new", "official")

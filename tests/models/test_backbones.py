@@ -76,9 +76,19 @@ def test_whatever_a_net_raises_for_a_size_the_message_is_one_line(backbone, imag
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_an_error_that_has_nothing_to_do_with_sizes_names_none():
-    with pytest.raises(ValueError, match=r"^ResNet18 cannot be built: '.*' not supported"):
-        create_model("ResNet18", "ten")
+def test_an_error_that_has_nothing_to_do_with_sizes_names_none(monkeypatch):
+    def broken(*arguments, **options):
+        raise KeyError("no such layer")
+
+    monkeypatch.setattr("timm.create_model", broken)
+    with pytest.raises(ValueError, match=r"^ResNet18 cannot be built: 'no such layer'"):
+        create_model("ResNet18")
+
+
+@pytest.mark.parametrize("classes", [0, -3, 1.5, "ten"])
+def test_a_number_of_classes_that_cannot_be_is_said(classes):
+    with pytest.raises(ValueError, match=f"got {classes!r} classes, expected a whole number"):
+        create_model("ResNet18", classes)
 
 
 def test_too_little_memory_is_not_called_a_wrong_size():

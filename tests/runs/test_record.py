@@ -1,15 +1,13 @@
 """A record says how it was made; one that is damaged, edited or of an older name is known."""
 
-import json
-
 import numpy as np
 import pytest
-from helpers import SMOKE, copy_as_true, fixed_batches, write_signed
+from helpers import SMOKE, fixed_batches
 
 from cifarlib import Experiment, choose_device, load_runs, predict
 from cifarlib.evaluation.metrics import likeliest
+from cifarlib.runs.check import check_record
 from cifarlib.runs.record import (
-    check_record,
     digest_of,
     read_record,
     recorded_experiment,
@@ -79,76 +77,6 @@ def test_correct_tells_for_each_picture_whether_it_was_recognised(finished):
 def test_the_best_epoch_is_the_one_with_the_best_validation_accuracy(finished):
     best = finished.history.set_index("epoch").valid_accuracy
     assert best[finished.best_epoch] == best.max()
-
-
-# --- what is wrong with one -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("part", "name", "value"),
-    [
-        ("history", "valid_accuracy", [0.9, 0.9]),
-        ("test", "accuracy", 0.99),
-        ("experiment", "seed", 7),
-        ("provenance", "device", "a better one"),
-    ],
-)
-def test_an_edited_record_is_caught(part, name, value, finished, tmp_path):
-    path = copy_as_true(finished, tmp_path)
-    assert check_record(path) == []
-    record = json.loads(path.read_text(encoding="utf-8"))
-    record[part][name] = value
-    path.write_text(json.dumps(record), encoding="utf-8")
-    assert "its digest does not fit its content: it was edited" in check_record(path)
-
-
-def test_a_record_whose_history_is_cut_is_caught(finished, tmp_path):
-    path = copy_as_true(finished, tmp_path)
-    record = json.loads(path.read_text(encoding="utf-8"))
-    record["history"] = {name: values[:1] for name, values in record["history"].items()}
-    write_signed(path, record)
-    assert check_record(path) == ["its history is not 2 epochs"]
-
-
-def test_a_record_whose_parts_are_not_the_budgets_is_caught(finished, tmp_path):
-    path = copy_as_true(finished, tmp_path)
-    record = json.loads(path.read_text(encoding="utf-8"))
-    record["provenance"]["data"]["counts"]["train"] = 399
-    write_signed(path, record)
-    (said,) = check_record(path)
-    assert said.startswith("its parts are {'train': 399")
-
-
-def test_half_a_record_is_caught(finished, tmp_path):
-    path = copy_as_true(finished, tmp_path)
-    path.write_text(path.read_text(encoding="utf-8")[:100], encoding="utf-8")
-    assert "cannot read record" in check_record(path)[0]
-
-
-def test_predictions_of_another_run_are_caught(finished, tmp_path):
-    path = copy_as_true(finished, tmp_path)
-    predictions = finished.predictions()
-    predictions["classes"][:, 0] = predictions["labels"]
-    np.savez_compressed(path.with_name("predictions.npz"), **predictions)
-    problems = check_record(path)
-    assert "its predictions are not those it was written with" in problems
-    assert "its accuracy is not that of its predictions" in problems
-
-
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # numpy leaves a damaged file open
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_damaged_predictions_are_caught_wherever_the_damage_is(finished, tmp_path):
-    path = copy_as_true(finished, tmp_path)
-    predictions = path.with_name("predictions.npz")
-    whole = predictions.read_bytes()
-    # bytes that matter to zip, to zlib, or to numpy
-    for place in range(0, len(whole), len(whole) // 40):
-        damaged = bytearray(whole)
-        damaged[place] ^= 0xFF
-        predictions.write_bytes(damaged)
-        assert check_record(path), place
-    predictions.write_bytes(b"")
-    assert check_record(path)
 
 
 # --- older names ----------------------------------------------------------------------------------

@@ -1,15 +1,19 @@
 """A run is trained once, recorded whole, found again, and the same whoever trains it."""
 
+import errno
 import importlib.metadata
+import json
+import platform
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from filelock import FileLock
+from filelock import FileLock, SoftFileLock
 from helpers import (
     SMOKE,
     TOO_DEEP,
@@ -29,9 +33,12 @@ from cifarlib import (
     load_cifar100,
     run,
 )
-from cifarlib.runs.record import check_record
+from cifarlib.runs.check import check_record
+from cifarlib.runs.record import read_record
 from cifarlib.runs.run import run_identity
 from cifarlib.runs.store import publish
+from cifarlib.training.trainer import fit
+from cifarlib.utils.files import write_bytes
 
 # --- from the record ------------------------------------------------------------------------------
 
@@ -157,7 +164,7 @@ def test_a_run_that_cannot_be_leaves_no_folder(mine, tmp_path, monkeypatch):
 
 HOLDER = """
 import sys
-from filelock import FileLock
+from filelock import FileLock, SoftFileLock
 with FileLock(sys.argv[1]):
     print("held", flush=True)
     input()
@@ -331,3 +338,155 @@ def test_a_size_that_the_augmentation_cannot_take_is_said_before_training(train,
     with pytest.raises(ValueError, match=said):
         run(replace(SMOKE, image_size=1), runs_dir=tmp_path, data=(train, test))
     assert not list(tmp_path.iterdir())
+
+
+# --- stopped between two files --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("written", [1, 2, 3, 4])
+def test_whenever_the_writing_of_a_record_stops_the_files_belong_together(
+    written, finished, mine, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("CIFARLIB_DATA", str(mine))
+    first = run(SMOKE, runs_dir=tmp_path, progress=False)
+    monkeypatch.setitem(RECIPES, "writeup", replace(RECIPES["writeup"], weight_decay=0.1))
+    files = []
+
+    def stop_after(path, content):
+        write_bytes(path, content)
+        files.append(path)
+        if len(files) == written:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cifarlib.runs.record.write_bytes", stop_after)
+        patch.setattr(
+            "cifarlib.runs.record.write_json",
+            lambda path, record: stop_after(path, json.dumps(record).encode()),
+        )
+        if written < 4:
+            with pytest.raises(KeyboardInterrupt):
+                run(SMOKE, retrain=True, runs_dir=tmp_path, progress=False)
+        else:
+            run(SMOKE, retrain=True, runs_dir=tmp_path, progress=False)
+    found = read_record(first.path)
+    assert check_record(first.path) == []
+    found.load_model()
+    assert (found.provenance == first.provenance) == (written < 3)
+
+
+def test_training_anew_does_train_though_a_stop_left_the_checkpoint(mine, tmp_path, monkeypatch):
+    monkeypatch.setenv("CIFARLIB_DATA", str(mine))
+    with monkeypatch.context() as patch:  # killed before the checkpoint is removed
+        patch.setattr("pathlib.Path.unlink", press_ctrl_c_at("checkpoint.pt"))
+        with pytest.raises(KeyboardInterrupt):
+            run(SMOKE, runs_dir=tmp_path, progress=False)
+    (checkpoint,) = tmp_path.glob("*/checkpoint.pt")
+    trained = []
+
+    def fit_and_count(trainer, **options):
+        trained.append(trainer.epochs - len(trainer.history))
+        fit(trainer, **options)
+
+    monkeypatch.setattr("cifarlib.runs.run.fit", fit_and_count)
+    run(SMOKE, retrain=True, runs_dir=tmp_path, progress=False)
+    assert trained == [SMOKE.epochs]
+    assert not checkpoint.exists()
+
+
+def press_ctrl_c_at(name: str):
+    """Return an unlink that is stopped at a file of this name."""
+    unlink = Path.unlink
+
+    def stopped(path, missing_ok=False):
+        if path.name == name:
+            raise KeyboardInterrupt
+        unlink(path, missing_ok=missing_ok)
+
+    return stopped
+
+
+def test_weights_that_are_damaged_or_renamed_are_refused(mine, tmp_path, monkeypatch):
+    monkeypatch.setenv("CIFARLIB_DATA", str(mine))
+    found = run(SMOKE, runs_dir=tmp_path, progress=False)
+    whole = found.best_path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    found.best_path.write_bytes(flipped)
+    with pytest.raises(ValueError, match="are damaged, or not those of their record"):
+        found.load_model()
+    found.best_path.write_bytes(whole)
+    renamed = replace(found, experiment=replace(SMOKE, backbone="test_efficientnet"))
+    with pytest.raises(ValueError, match="do not fit the net"):
+        renamed.load_model()
+
+
+# --- another machine half-way ---------------------------------------------------------------------
+
+
+def test_a_run_that_goes_on_elsewhere_says_where_each_epoch_was_made(mine, tmp_path, monkeypatch):
+    monkeypatch.setenv("CIFARLIB_DATA", str(mine))
+
+    def one_epoch(trainer, **options):
+        next(iter(trainer))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cifarlib.runs.run.fit", one_epoch)
+        patch.setattr("cifarlib.runs.provenance.describe_device", lambda device: "a first machine")
+        with pytest.raises(KeyboardInterrupt):
+            run(SMOKE, runs_dir=tmp_path, progress=False)
+    found = run(SMOKE, runs_dir=tmp_path, progress=False)
+    first, second = found.provenance["stretches"]
+    assert (first["from_epoch"], first["device"]) == (1, "a first machine")
+    assert (second["from_epoch"], second["device"]) == (2, found.provenance["device"])
+    assert second["versions"] == found.provenance["versions"]
+
+
+def test_a_run_on_one_machine_has_no_stretches(finished):
+    assert "stretches" not in finished.provenance
+
+
+# --- locks on file systems that have none ---------------------------------------------------------
+
+
+@pytest.fixture
+def no_flock(monkeypatch):
+    """A file system whose locks are marks: files that say who made them."""
+    fcntl = pytest.importorskip("fcntl", reason="POSIX's")
+
+    def not_there(*arguments: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", not_there)
+
+
+DIE_WITH_THE_MARK = """
+import os, sys
+from filelock import SoftFileLock
+mark = SoftFileLock(sys.argv[1])
+mark.acquire()
+os._exit(0)
+"""
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # filelock's, of the missing flock
+@pytest.mark.usefixtures("no_flock")
+def test_the_mark_of_a_dead_process_is_taken_over_and_anothers_is_told(train, test, tmp_path):
+    folder = tmp_path / run_identity(SMOKE, train, test)
+    folder.mkdir()
+    mark = SoftFileLock(folder / "lock")
+    mark.acquire()
+    said = (folder / "lock").read_text(encoding="utf-8")
+    (folder / "holder.txt").write_text("process 3 on another-machine, since 2026-01-01 00:00:00,")
+    (folder / "lock").write_text(said.replace(platform.node(), "another-machine"))
+    message = (
+        r"process 3 on another-machine, since .* is training .*if it is no more, delete .*lock"
+    )
+    with pytest.raises(ValueError, match=message):
+        run(SMOKE, runs_dir=tmp_path, data=(train, test), progress=False)
+    mark.release(force=True)
+    (folder / "lock").unlink(missing_ok=True)
+    subprocess.run([sys.executable, "-c", DIE_WITH_THE_MARK, str(folder / "lock")], check=True)
+    assert (folder / "lock").exists()
+    assert run(SMOKE, runs_dir=tmp_path, data=(train, test), progress=False).path.exists()

@@ -1,11 +1,13 @@
 """Recorded runs are found, one's own first, chosen fairly, and published only if they are sound."""
 
+import json
 import shutil
 
 import pytest
-from helpers import SMOKE, copy_as_true
+from helpers import SMOKE, copy_as_true, write_signed
 
 from cifarlib import collect_runs, find_run, largest_run, load_runs, run
+from cifarlib.runs.check import check_record
 from cifarlib.runs.store import (
     PUBLISHED,
     fair_runs,
@@ -222,3 +224,50 @@ def test_records_that_are_neither_shown_nor_hidden_are_a_slip(monkeypatch):
     monkeypatch.setenv("CIFARLIB_RECORDS", "non")
     with pytest.raises(ValueError, match="unknown CIFARLIB_RECORDS 'non': did you mean 'none'"):
         load_runs()
+
+
+# --- published twice ------------------------------------------------------------------------------
+
+
+def test_two_records_of_one_experiment_are_not_published(finished, own):
+    copy_as_true(finished, own / "a")
+    copy_as_true(finished, own / "b")
+    with pytest.raises(ValueError, match=rf"cannot publish .*: both are {SMOKE.id}"):
+        publish(own)
+
+
+def test_another_run_of_what_is_published_needs_to_be_asked_for(finished, own):
+    path = copy_as_true(finished, own)
+    (published,) = publish(own)
+    assert publish(own) == [published]  # the same again does no harm
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["provenance"]["device"] = "another machine"
+    write_signed(path, record)
+    before = published.read_bytes()
+    with pytest.raises(ValueError, match="another run of its experiment is published: --replace"):
+        publish(own)
+    assert published.read_bytes() == before
+    publish(own, replace=True)
+    assert find_published_run(SMOKE.id).provenance["device"] == "another machine"
+    assert check_record(published) == []
+
+
+def test_a_stop_while_a_published_record_is_replaced_leaves_no_false_pair(
+    finished, own, monkeypatch
+):
+    path = copy_as_true(finished, own)
+    publish(own)
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["provenance"]["device"] = "another machine"
+    write_signed(path, record)
+
+    def stopped(target, content):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cifarlib.runs.store.write_bytes", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            publish(own, replace=True)
+    assert find_published_run(SMOKE.id) is None
+    publish(own)
+    assert check_record(find_published_run(SMOKE.id).path) == []

@@ -3,6 +3,8 @@
 import math
 import os
 import signal
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -358,3 +360,65 @@ def interrupt_after(owner: object, name: str, monkeypatch) -> None:
         return done
 
     monkeypatch.setattr(owner, name, pressed)
+
+
+# --- checkpoints that do not fit ------------------------------------------------------------------
+
+
+def test_a_checkpoint_of_a_net_with_other_layers_is_told_in_one_line(train, tmp_path):
+    path = tmp_path / "c.pt"
+    next(iter(make_trainer(train, checkpoint=path)))
+    renamed = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 100))
+    with pytest.raises(ValueError, match=r"c\.pt does not fit this net: .*; move it away") as said:
+        make_trainer(train, model=renamed, checkpoint=path)
+    assert len(str(said.value).splitlines()) == 1
+
+
+def test_a_lack_of_memory_is_not_called_damage(train, tmp_path, monkeypatch):
+    path = tmp_path / "c.pt"
+    next(iter(make_trainer(train, checkpoint=path)))
+
+    def greedy(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr("torch.load", greedy)
+    with pytest.raises(MemoryError):
+        make_trainer(train, checkpoint=path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_twelve_double_presses_of_ctrl_c_change_no_number(train, whole):
+    rng = np.random.default_rng(0)
+    start = time.perf_counter()
+    list(make_trainer(train))
+    seconds = time.perf_counter() - start
+    stopped = 0
+    for _ in range(12):
+        trainer = make_trainer(train)
+        moment = rng.uniform(0.05, 0.9) * seconds
+        pressing = threading.Thread(target=press_twice, args=(moment, rng.uniform(0, 0.01)))
+        pressing.start()
+        stopped += train_through(trainer, pressing)
+        assert without_times(trainer.history) == without_times(whole.history)
+        assert_same_tensors(whole.best_state, trainer.best_state)
+    assert stopped > 0
+
+
+def train_through(trainer: Trainer, pressing: threading.Thread) -> int:
+    """Train to the end, however often it is stopped; return how often."""
+    stopped = 0
+    while True:
+        try:
+            list(trainer)
+            pressing.join()
+            return stopped
+        except KeyboardInterrupt:
+            stopped += 1
+
+
+def press_twice(moment: float, pause: float) -> None:
+    """Press Ctrl-C after so many seconds, and again after a pause."""
+    for seconds in (moment, pause):
+        time.sleep(seconds)
+        os.kill(os.getpid(), signal.SIGINT)

@@ -1,0 +1,204 @@
+"""What can be wrong with a record: damage, slips, and numbers that cannot be."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config import BUDGETS, HISTORY, RECIPES
+from ..data import facts
+from ..utils.files import file_digest
+from .record import Run, digest_of, read_record
+
+TOLERANCE = 1e-6  # between a recorded number and the same one worked out again
+ROUNDING = 0.01  # of five recorded probabilities, which have three decimals each, over 1
+FRACTIONS = ("train_accuracy", "valid_accuracy")
+TEST_FRACTIONS = ("accuracy", "top5", "tta_accuracy")
+
+
+def check_record(path: str | Path) -> list[str]:
+    """Return what is wrong with a record, as a list of lines: empty if nothing is seen.
+
+    Seen are accidents and slips: files that are damaged or do not belong together, parts that are
+    not there, numbers that cannot be or do not fit each other, other pictures or labels than
+    CIFAR-100's under its name. Whoever writes a false record with care is not caught: a digest
+    without a key can be made by anybody, and only doing the run again proves it.
+    """
+    try:
+        run = read_record(path)
+        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        problems = [
+            *_digest_problems(run, record),
+            *_name_problems(run),
+            *_history_problems(run),
+            *_provenance_problems(run),
+            *_data_problems(run),
+        ]
+        predictions = run.predictions()
+        shape_problems = _shape_problems(run, predictions)
+        if shape_problems:
+            return [*problems, *shape_problems]
+        return [
+            *problems,
+            *_prediction_problems(run, predictions),
+            *_accuracy_problems(run, predictions),
+        ]
+    except Exception as error:  # json, numpy, zip and zlib raise a dozen kinds for a damaged file
+        return [f"{type(error).__name__}: {error}"]
+
+
+# --- the files ------------------------------------------------------------------------------------
+
+
+def _digest_problems(run: Run, record: dict[str, Any]) -> list[str]:
+    problems = []
+    stated_digest = record.pop("digest", None)
+    if stated_digest != digest_of(record):
+        problems.append("its digest does not fit its content: it was edited")
+    sha256 = file_digest(run.predictions_path, hashlib.sha256)
+    if sha256 != run.provenance["predictions_sha256"]:
+        problems.append("its predictions are not those it was written with")
+    return problems
+
+
+def _name_problems(run: Run) -> list[str]:
+    named = run.id.partition("@")[0]
+    if named != run.experiment.id:
+        return [f"its name is {named}'s, its content {run.experiment.id}'s"]
+    return []
+
+
+# --- the training ---------------------------------------------------------------------------------
+
+
+def _history_problems(run: Run) -> list[str]:
+    history = run.history
+    epochs = run.experiment.epochs
+    if tuple(history.columns) != HISTORY:
+        return [f"its history has columns {', '.join(history.columns)}"]
+    if list(history.epoch) != list(range(1, epochs + 1)):
+        return [f"its history is not {epochs} epochs"]
+    numbers = history.to_numpy(dtype=np.float64)
+    if not np.isfinite(numbers).all():
+        return ["its history has numbers that are not finite"]
+    problems = []
+    if (numbers < 0).any():
+        problems.append("its history has numbers below nought")
+    for column in FRACTIONS:
+        if (history[column] > 1).any():
+            problems.append(f"its {column} is above 1")
+    return problems + _rate_problems(run)
+
+
+def _rate_problems(run: Run) -> list[str]:
+    from ..training.optim import cosine  # torch takes seconds
+
+    recipe = RECIPES[run.experiment.recipe]
+    highest = run.experiment.learning_rate
+    rates = run.history.lr.to_numpy(dtype=np.float64)
+    if recipe.schedule == "cosine":
+        expected = cosine(highest, run.experiment.epochs, min_lr=recipe.min_lr)
+        if not np.allclose(rates, expected, rtol=1e-4, atol=0):
+            return [f"its learning rates are not the cosine's from {highest:g}"]
+    elif (rates <= 0).any() or (rates > highest * (1 + TOLERANCE)).any():
+        return [f"its learning rates are not within 0 to {highest:g}"]
+    return []
+
+
+# --- how it was made ------------------------------------------------------------------------------
+
+
+def _provenance_problems(run: Run) -> list[str]:
+    problems = []
+    provenance = run.provenance
+    for key in ("versions", "seconds", "device", "precision"):
+        if not provenance[key]:
+            problems.append(f"its provenance is incomplete: no {key}")
+    weights = provenance["weights"]
+    if run.experiment.init == "scratch" and weights is not None:
+        problems.append("it began from scratch and names weights")
+    if run.experiment.init == "imagenet" and not (weights and weights.get("sha256")):
+        problems.append("it began from ImageNet weights and does not name them")
+    return problems
+
+
+def _data_problems(run: Run) -> list[str]:
+    data = run.provenance["data"]
+    if not data["cifar100"]:
+        return []
+    problems = []
+    expected = BUDGETS[run.experiment.budget].pictures
+    if data["counts"] != expected:
+        problems.append(f"its parts are {data['counts']}, expected {expected}")
+    if data["classes"] != len(facts.CLASSES):
+        problems.append(f"it has {data['classes']} classes, expected {len(facts.CLASSES)}")
+    for part, fingerprint in data["fingerprints"].items():
+        count = str(data["counts"][part])
+        if fingerprint != facts.PART_FINGERPRINTS[part].get(count):
+            problems.append(f"its {part} pictures are not CIFAR-100's")
+    return problems
+
+
+# --- the test -------------------------------------------------------------------------------------
+
+
+def _shape_problems(run: Run, predictions: dict[str, np.ndarray]) -> list[str]:
+    n = run.provenance["data"]["counts"]["test"]
+    k = min(5, run.provenance["data"]["classes"])
+    expected = {"labels": (n,), "classes": (n, k), "tta": (n,), "probabilities": (n, k)}
+    problems = []
+    for name, shape in expected.items():
+        if name not in predictions:
+            problems.append(f"its predictions have no {name}")
+        elif predictions[name].shape != shape:
+            problems.append(f"its {name} have shape {predictions[name].shape}, expected {shape}")
+    return problems
+
+
+def _prediction_problems(run: Run, predictions: dict[str, np.ndarray]) -> list[str]:
+    data = run.provenance["data"]
+    problems = []
+    for name in ("labels", "classes", "tta"):
+        if predictions[name].max() >= data["classes"]:
+            problems.append(f"its {name} name more than {data['classes']} classes")
+    in_order = np.sort(predictions["classes"], axis=1)
+    if (in_order[:, 1:] == in_order[:, :-1]).any():
+        problems.append("its likeliest classes name one twice")
+    probabilities = predictions["probabilities"].astype(np.float64)
+    if not np.isfinite(probabilities).all() or (probabilities < 0).any():
+        problems.append("its probabilities are not all numbers from 0 on")
+    elif (probabilities.sum(axis=1) > 1 + ROUNDING).any():
+        problems.append("its probabilities sum to more than 1")
+    elif (np.diff(probabilities, axis=1) > 0).any():
+        problems.append("its probabilities are not in order")
+    if data["cifar100"]:
+        labels = predictions["labels"].astype("<u2").tobytes()
+        known = facts.TEST_LABELS_SHA256.get(str(len(predictions["labels"])))
+        if hashlib.sha256(labels).hexdigest() != known:
+            problems.append("its labels are not those of CIFAR-100's test pictures")
+    return problems
+
+
+def _accuracy_problems(run: Run, predictions: dict[str, np.ndarray]) -> list[str]:
+    """Compare each recorded accuracy with the one that the recorded predictions have."""
+    labels = predictions["labels"]
+    hits = predictions["classes"] == labels[:, None]  # (N, 5)
+    measured = {
+        "accuracy": hits[:, 0].mean(),
+        "top5": hits.any(axis=1).mean(),
+        "tta_accuracy": (predictions["tta"] == labels).mean(),
+    }
+    problems = []
+    for name in TEST_FRACTIONS:
+        if not abs(measured[name] - run.test[name]) < TOLERANCE:  # nothing holds for NaN
+            problems.append(f"its {name} is not that of its predictions")
+    if not _are_fractions(run.test["random_tta_accuracies"]):
+        problems.append("its random_tta_accuracies are not fractions")
+    return problems
+
+
+def _are_fractions(values: Iterable[float]) -> bool:
+    return all(0 <= value <= 1 for value in values)
