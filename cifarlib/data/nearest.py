@@ -220,7 +220,7 @@ def _nothing_in(place: Place) -> ValueError:
         hint = f"; did you mean {near}?"
     found = folder.listed(place.folder)
     if hint == "" and found in ("nothing in it", "no such folder"):
-        hint = f"; to download CIFAR-100 into it: data --root {place.folder} --source official"
+        hint = f"; `data --root {place.folder} --source official` downloads CIFAR-100 into it"
     return ValueError(f"{place.named_by} is {place.folder}: {EXPECTED}; found {found}{hint}")
 
 

@@ -74,6 +74,7 @@ def find_official(root: Path) -> Path | None:
     An archive is unpacked beside itself where that can be written; what earlier attempts left
     there is removed. Raises ValueError for an archive whose MD5 is not the official one.
     """
+    clear_left_overs(root)
     folder = root / OFFICIAL_FOLDER
     if folder.is_dir():
         return folder
@@ -110,7 +111,6 @@ def _workshop(target: Path) -> Iterator[Path]:
 
     That of a process that was killed is removed by the next one.
     """
-    clear_left_overs(target.parent)
     workshop = temporary_name(target)
     workshop.mkdir()
     try:

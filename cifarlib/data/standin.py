@@ -3,6 +3,8 @@
 It is learnable, not trivial, and never mistaken for CIFAR-100.
 """
 
+import functools
+
 import numpy as np
 
 from . import facts
@@ -13,12 +15,17 @@ CHUNK = 5000  # pictures drawn at a time
 
 
 def generate(split: str, *, counts: dict[str, int] = facts.COUNTS) -> Pictures:
-    """Return `counts[split]` pictures of 100 classes under CIFAR-100's names.
+    """Return `counts[split]` pictures of 100 classes under CIFAR-100's names, not to be written to.
 
     They are the same ones every time. A family (superclass) fixes the background's hue and texture,
     a member of it the shape in front and its hue.
     """
-    n = counts[split]
+    return _generate(split, counts[split])
+
+
+@functools.lru_cache(maxsize=len(facts.COUNTS))
+def _generate(split: str, n: int) -> Pictures:
+    """Generate once a process: it takes seconds, and every run loads its pictures."""
     empty = np.empty((n, SIDE, SIDE, 3), dtype=np.uint8)
     pictures = with_superclasses(empty, np.arange(n) % len(facts.CLASSES), facts.CLASSES)
     assert pictures.coarse_labels is not None  # the classes are CIFAR-100's
@@ -31,6 +38,8 @@ def generate(split: str, *, counts: dict[str, int] = facts.COUNTS) -> Pictures:
             members[pictures.labels[part]],
             rng,
         )
+    for array in (pictures.images, pictures.labels, pictures.coarse_labels):
+        array.flags.writeable = False
     return pictures
 
 

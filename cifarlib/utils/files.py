@@ -1,5 +1,6 @@
 """Where the project keeps its files, and how it writes them: whole or not at all."""
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -9,7 +10,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from io import BufferedReader, BytesIO
 from pathlib import Path
 
@@ -87,13 +87,18 @@ def temporary_name(path: Path) -> Path:
 
 
 def clear_left_overs(folder: Path) -> None:
-    """Remove what processes that were killed left in `folder` under their temporary names."""
+    """Remove what processes that were killed left in `folder` under their temporary names.
+
+    Where the folder is read-only they stay.
+    """
     for path in folder.glob(".*@*.tmp"):
-        if _is_left_over(path):
+        with contextlib.suppress(OSError):
+            if not _is_left_over(path):
+                continue
             if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
+                shutil.rmtree(path)
             else:
-                path.unlink(missing_ok=True)
+                path.unlink()
 
 
 def _is_left_over(path: Path) -> bool:
@@ -106,7 +111,7 @@ def _is_left_over(path: Path) -> bool:
     return time.time() - path.stat().st_mtime > DAY
 
 
-@contextmanager
+@contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that becomes `path` only if the block succeeds.
 

@@ -9,8 +9,9 @@ from cifarlib import Trainer, choose_device, create_model, make_loader, predict,
 
 
 def test_the_same_pictures_come_every_time(generate_anew):
-    first = generate_anew("test", counts={"test": 50})
-    second = generate_anew("test", counts={"test": 50})
+    first = generate_anew("test", 50)
+    second = generate_anew("test", 50)
+    assert first.images is not second.images
     np.testing.assert_array_equal(first.images, second.images)
     np.testing.assert_array_equal(first.labels, second.labels)
 
