@@ -13,6 +13,7 @@ import argparse
 import importlib
 import io
 import json
+import os
 import sys
 from concurrent.futures import BrokenExecutor
 from dataclasses import asdict
@@ -45,6 +46,7 @@ BUDGET_HELP = f"Spend so many pictures and epochs: {', '.join(BUDGETS)}."
 USER_ERRORS = (ValueError, FloatingPointError, OSError, BrokenExecutor)
 BAD_INPUT = 2
 INTERRUPTED = 130
+BROKEN_PIPE = 141
 
 
 # --- the commands ---------------------------------------------------------------------------------
@@ -445,7 +447,13 @@ def main() -> int:
         # some libraries make another error of a Ctrl-C that comes while they are imported
         with interrupt_waits():
             importlib.import_module(asked.needs, package="cifarlib")
-        return asked.action(asked)
+        code = asked.action(asked)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read the output has seen enough: … | head -1
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     except USER_ERRORS as error:
         return _complain(error)
     except (RuntimeError, MemoryError) as error:

@@ -343,3 +343,29 @@ def test_what_is_absurd_is_one_line(words, said, call, mine, tmp_path):
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert said in done.stderr
+
+
+def test_a_reader_who_has_seen_enough_gets_no_error(tmp_path):
+    command = f"{sys.executable} -m cifarlib results --json | head -c 10"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert len(done.stdout) == 10
+    assert done.stderr == ""
+
+
+def test_a_closed_terminal_stops_no_run(mine, tmp_path):
+    arguments = " ".join([*train_arguments(), "--runs-dir", str(tmp_path)])
+    command = f"{sys.executable} -m cifarlib {arguments} 2>&-"
+    subprocess.run(command, shell=True, env=os.environ | {"CIFARLIB_DATA": str(mine)}, check=True)
+    assert len(list(tmp_path.glob("*/record.json"))) == 1
+
+
+def test_a_hub_address_that_is_none_is_one_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "cifarlib", "data", "--source", "hub"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"HF_ENDPOINT": "localhost"},
+    )
+    assert done.returncode == 2
+    said = "error: HF_ENDPOINT is 'localhost', expected an address like https://…"
+    assert done.stderr.splitlines() == [said]

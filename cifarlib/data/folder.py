@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import os
 import unicodedata
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ NOT_PICTURES = {
     "system volume information",
     "lost+found",
 }
+PHOTOMETRIC = 262  # TIFF's tag for what a level means: 0, white is nought
 # EXIF's orientation -> what turns the picture upright
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -72,8 +74,10 @@ def folder_state(root: Path) -> str:
     """Return a digest (hex) of the names, sizes and times of all pictures, unread."""
     digest = hashlib.sha256()
     for path in _all_paths(root):
-        status = path.stat()
-        digest.update(f"{path} {status.st_size} {status.st_mtime_ns}\n".encode())
+        digest.update(os.fsencode(path))  # a name need not be Unicode
+        if path.exists():  # a link may lead nowhere: whoever reads it says so
+            status = path.stat()
+            digest.update(f" {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
@@ -215,16 +219,20 @@ def _open(file: str | Path | BinaryIO) -> Image.Image:
             upright: Image.Image = picture
             if orientation in UPRIGHT:  # a phone's photo may be stored lying down
                 upright = picture.transpose(UPRIGHT[orientation])
-            return _in_known_mode(upright)
+            tags = getattr(picture, "tag_v2", {})  # a TIFF's
+            return _in_known_mode(upright, white_is_nought=tags.get(PHOTOMETRIC) == 0)
     except Exception as error:  # a damaged file can raise any kind from within its format's reader
         raise ValueError(f"cannot read {file} as a picture: {first_line(error)}") from None
 
 
-def _in_known_mode(picture: Image.Image) -> Image.Image:
+def _in_known_mode(picture: Image.Image, *, white_is_nought: bool) -> Image.Image:
     """Return a picture in RGB, what is transparent in white; deep grey stays: I or F."""
+    is_deep = picture.mode.startswith(("F", "I"))  # 16 bits a pixel, or 32
+    if is_deep and white_is_nought:  # Pillow turns such pictures round up to 8 bits only
+        raise ValueError("its grey counts down from white, expected up from black")
     if picture.mode == "F":
         return picture
-    if picture.mode.startswith("I"):  # 16 bits a pixel, in several orders of bytes, or 32
+    if is_deep:
         return picture.convert("I")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")

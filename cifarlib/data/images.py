@@ -99,6 +99,8 @@ def load_cifar100(
     """
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
+    if not isinstance(side, int) or side < 1:
+        raise ValueError(f"got side {side!r}, expected a whole number of pixels, 1 or more")
     place = data_place(root)
     images = _load(split, place, source, side)
     if not own_pictures and images.classes != facts.CLASSES:

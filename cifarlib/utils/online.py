@@ -14,8 +14,14 @@ PROBE_SECONDS = 3
 
 
 def hub_endpoint() -> str:
-    """Return the address that the hub's client is set to: HF_ENDPOINT, else huggingface.co."""
-    return constants.ENDPOINT
+    """Return the address that the hub's client is set to: HF_ENDPOINT, else huggingface.co.
+
+    Raises ValueError for one that is no web address.
+    """
+    address = constants.ENDPOINT
+    if not address.startswith(("https://", "http://")):
+        raise ValueError(f"HF_ENDPOINT is {address!r}, expected an address like https://…")
+    return address
 
 
 def silent_hub() -> str:

@@ -1,5 +1,6 @@
 """What the one who waits is told: one plain progress bar, and lines beside it."""
 
+import io
 import sys
 from typing import Any, TextIO
 
@@ -22,4 +23,4 @@ def _stream() -> TextIO:
     # a notebook shows standard error as an alarm
     if type(sys.stdout).__module__.startswith("ipykernel"):
         return sys.stdout
-    return sys.stderr
+    return sys.stderr or io.StringIO()  # a closed one is None

@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import shutil
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from PIL import Image, ImageOps, features
 
 from cifarlib import load_cifar100, split_folds
 from cifarlib.data import facts
-from cifarlib.data.folder import Whites, read_picture, white_levels
+from cifarlib.data.folder import Whites, folder_state, read_picture, white_levels
 
 SPLITS = ("train", "test")
 
@@ -297,3 +299,32 @@ def test_a_damaged_avif_is_named(tmp_path, photo):
     path.write_bytes(whole[:100])
     with pytest.raises(ValueError, match=r"cannot read .*photo\.avif as a picture"):
         read_picture(path)
+
+
+def test_grey_that_counts_down_from_white_is_refused_by_name(tmp_path):
+    grey = Image.fromarray(np.full((8, 8), 60_000, np.uint16))
+    grey.save(tmp_path / "film.tif", tiffinfo={262: 0})
+    with pytest.raises(
+        ValueError, match=r"film\.tif as a picture: its grey counts down from white"
+    ):
+        read_picture(tmp_path / "film.tif")
+    Image.fromarray(np.full((8, 8), 250, np.uint8)).save(tmp_path / "paper.tif")
+    assert read_picture(tmp_path / "paper.tif", side=8).mean() == 250
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' names are Unicode")
+def test_the_state_of_a_folder_takes_any_name_and_a_link_that_leads_nowhere(tmp_path):
+    write_classes(tmp_path, ["cat", "dog"], ["cat", "dog"])
+    before = folder_state(tmp_path)
+    odd = os.fsdecode(b"caf\xe9.png")
+    shutil.copy(tmp_path / "train" / "cat" / "0.png", tmp_path / "train" / "cat" / odd)
+    (tmp_path / "train" / "dog" / "link.png").symlink_to(tmp_path / "nowhere")
+    assert folder_state(tmp_path) != before
+    with pytest.raises(ValueError, match=r"link\.png as a picture: it is no file"):
+        load_cifar100("train", tmp_path)
+
+
+@pytest.mark.parametrize("side", [0, -3, "a", 2.5])
+def test_a_side_that_cannot_be_is_said(side, mine):
+    with pytest.raises(ValueError, match=f"got side {side!r}, expected a whole number"):
+        load_cifar100("train", mine, side=side)
