@@ -153,8 +153,10 @@ def results(asked: argparse.Namespace) -> int:
     from .runs.store import load_runs, own_folder
 
     # who names a folder that is not there would be shown the published runs as if from it
-    if asked.runs_dir is not None and not own_folder(asked.runs_dir).is_dir():
-        raise ValueError(f"got --runs-dir {asked.runs_dir}, which is no folder")
+    folder = own_folder(asked.runs_dir)
+    is_named = asked.runs_dir is not None or bool(os.environ.get("CIFARLIB_RUNS"))
+    if is_named and not folder.is_dir():
+        raise ValueError(f"{folder}, where runs are looked for, is no folder")
     if asked.check:
         return _check_records(asked.runs_dir)
     runs = load_runs(runs_dir=asked.runs_dir, any_data=True)

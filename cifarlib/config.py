@@ -21,6 +21,7 @@ BACKBONES = {
 }
 IMAGE_SIZES = (32, 64, 128)  # pixels
 MOST_PIXELS = 4096  # a side
+LEAST_LR = 1e-12
 MOST_SEED = 2**63 - 1  # torch's
 INITS = ("scratch", "imagenet")
 POLICIES = ("writeup", "natural", "none")  # of augmentation: see data/augment.py
@@ -267,3 +268,5 @@ def _check_whole_number(name: str, got: object, *, least: int, most: int) -> Non
 def _check_rate(got: object) -> None:
     if not isinstance(got, float | int) or isinstance(got, bool) or not 0 < got < math.inf:
         raise ValueError(f"got lr {got!r}, expected a number above 0")
+    if got < LEAST_LR:
+        raise ValueError(f"got lr {got!r}, expected {LEAST_LR} or more: less moves no weight")

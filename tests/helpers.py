@@ -137,7 +137,7 @@ def copy_as_true(finished: Run, folder: Path, name: str = "", **fields) -> Path:
         (target / path.name).write_bytes(path.read_bytes())
     path = target / finished.path.name
     record = json.loads(path.read_text(encoding="utf-8"))
-    record["provenance"]["data"]["cifar100"] = True
+    record["provenance"]["data"] |= {"cifar100": True, "name": "CIFAR-100"}
     record["experiment"] |= fields
     write_signed(path, record)
     return path

@@ -153,9 +153,15 @@ def test_a_lack_of_memory_is_one_line(call, mine, tmp_path, monkeypatch):
 
 
 def test_results_of_a_folder_that_is_not_there_are_not_the_published_ones(call, tmp_path):
-    done = call("results", "--runs-dir", tmp_path / "none")
-    assert done.returncode == 2
-    assert "none, which is no folder" in done.stderr
+    by_flag = call("results", "--runs-dir", tmp_path / "none")
+    by_variable = call("results", CIFARLIB_RUNS=str(tmp_path / "none"))
+    for done in (by_flag, by_variable):
+        assert done.returncode == 2
+        assert "none, where runs are looked for, is no folder" in done.stderr
+    assert (
+        call("results", "--runs-dir", "").stderr
+        == "error: got an empty name, expected a folder's\n"
+    )
 
 
 # --- the commands ---------------------------------------------------------------------------------
@@ -332,6 +338,7 @@ def test_a_terminal_without_the_signs_gets_question_marks(encoding, mine):
             ["benchmark", "--backbone", "test_resnet", "--image-size", 32, "--steps", 10**12],
             "got 1000000000000 steps, expected 1 to",
         ),
+        (train_arguments(lr="1e-320"), "expected 1e-12 or more"),
         (["publish", "~no-such-user/runs"], "got folder ~no-such-user/runs"),
         (["results", "--runs-dir", "~no-such-user/runs"], "got folder ~no-such-user/runs"),
         (train_arguments(backbone="lcnet_035.x"), "did you mean 'lcnet_035'"),

@@ -162,11 +162,18 @@ def _paths_by_class(root: Path, split: str) -> dict[str, list[Path]]:
 
 
 def _class_folders(folder: Path) -> dict[str, list[Path]]:
-    """Return the folders in a folder by their names in Unicode's composed form."""
+    """Return the folders in a folder by their names in Unicode's composed form.
+
+    Raises ValueError for a picture beside them, or a link that leads nowhere.
+    """
     folders: dict[str, list[Path]] = {}
     for path in visible(folder):
         if path.is_dir():
             folders.setdefault(unicodedata.normalize("NFC", path.name), []).append(path)
+        elif not path.exists():
+            raise ValueError(f"{path} is a link that leads nowhere")
+        elif path.suffix.lower() in Image.registered_extensions():
+            raise ValueError(f"{path} lies beside the class folders, expected within one")
     return folders
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
+from ..config import MOST_PIXELS
 from ..utils.errors import unknown
 from . import facts
 from .folder import SPLITS, count_pictures, folder_state
@@ -99,8 +100,10 @@ def load_cifar100(
     """
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
-    if not isinstance(side, int) or side < 1:
-        raise ValueError(f"got side {side!r}, expected a whole number of pixels, 1 or more")
+    if not isinstance(side, int) or not 1 <= side <= MOST_PIXELS:
+        raise ValueError(
+            f"got side {side!r}, expected a whole number of pixels, 1 to {MOST_PIXELS}"
+        )
     place = data_place(root)
     images = _load(split, place, source, side)
     if not own_pictures and images.classes != facts.CLASSES:

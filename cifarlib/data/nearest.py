@@ -151,7 +151,12 @@ def _nearest(split: str, place: Place, side: int) -> Found:
 
 def _own_pictures(split: str, root: Path, side: int) -> Found:
     pictures = folder.read_folder(root, split, side=side)
-    return Found(pictures, "folder", f"the pictures in {root}")
+    reason = f"the pictures in {root}"
+    seen = set(pictures.labels.tolist())
+    unseen = [name for label, name in enumerate(pictures.classes) if label not in seen]
+    if unseen:
+        reason += f", none of them of {', '.join(unseen[:6])}"
+    return Found(pictures, "folder", reason)
 
 
 def _official(split: str, root: Path) -> Found | None:

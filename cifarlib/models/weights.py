@@ -125,8 +125,10 @@ def _unwrapped(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     if isinstance(inner, Mapping):
         state = inner
     tensors = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
-    if tensors and all(name.startswith("model.") for name in tensors):  # Lightning's
-        tensors = {name.removeprefix("model."): tensor for name, tensor in tensors.items()}
+    # Lightning's prefix; what has none is another part of what was trained, such as a loss
+    inside = {name: tensor for name, tensor in tensors.items() if name.startswith("model.")}
+    if 2 * len(inside) > len(tensors):
+        return {name.removeprefix("model."): tensor for name, tensor in inside.items()}
     return tensors
 
 
@@ -135,7 +137,7 @@ def _check_numbers(state: Mapping[str, torch.Tensor], path: Path) -> None:
     if not state:
         raise ValueError(f"cannot read weights {path}: it holds no tensors")
     for name, tensor in state.items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+        if tensor.is_floating_point() and not bool(tensor.float().isfinite().all()):
             raise ValueError(f"cannot use weights {path}: {name} holds numbers that are not finite")
 
 
@@ -197,7 +199,7 @@ def _folder_in_words() -> str:
 
 def _weights_like(folder: Path) -> Iterator[Path]:
     for path in folder.iterdir():
-        if path.suffix in (*SUFFIXES, *NOT_READ):
+        if path.suffix.lower() in (*SUFFIXES, *NOT_READ):
             yield path
 
 

@@ -16,6 +16,11 @@ from .record import Run, digest_of, read_record
 TOLERANCE = 1e-6  # between a recorded number and the same one worked out again
 ROUNDING = 0.01  # of five recorded probabilities, which have three decimals each, over 1
 FRACTIONS = ("train_accuracy", "valid_accuracy")
+# what is said of how a run was made, and of which kind it is
+MADE: dict[str, Any] = {"versions": dict, "seconds": int | float, "device": str, "precision": str}
+PRECISIONS = ("float32", "bfloat16", "float16")
+YEAR = 366 * 24 * 60 * 60  # seconds
+PARTS = ("train", "valid", "test")
 TEST_FRACTIONS = ("accuracy", "top5", "tta_accuracy")
 
 
@@ -114,9 +119,15 @@ def _rate_problems(run: Run) -> list[str]:
 def _provenance_problems(run: Run) -> list[str]:
     problems = []
     provenance = run.provenance
-    for key in ("versions", "seconds", "device", "precision"):
+    for key, kind in MADE.items():
         if not provenance[key]:
             problems.append(f"its provenance is incomplete: no {key}")
+        elif not isinstance(provenance[key], kind):
+            problems.append(f"its {key} is {type(provenance[key]).__name__}")
+    if isinstance(provenance["seconds"], int | float) and not 0 < provenance["seconds"] < YEAR:
+        problems.append(f"its seconds are {provenance['seconds']}")
+    if provenance["precision"] not in PRECISIONS:
+        problems.append(f"its precision is {provenance['precision']!r}")
     weights = provenance["weights"]
     if run.experiment.init == "scratch" and weights is not None:
         problems.append("it began from scratch and names weights")
@@ -127,9 +138,16 @@ def _provenance_problems(run: Run) -> list[str]:
 
 def _data_problems(run: Run) -> list[str]:
     data = run.provenance["data"]
-    if not data["cifar100"]:
-        return []
     problems = []
+    for name in ("counts", "fingerprints"):
+        if set(data[name]) != set(PARTS):
+            problems.append(f"its {name} are of {', '.join(data[name]) or 'no part'}")
+    if data["cifar100"] != (run.data_id == ""):
+        problems.append("its name and its data disagree on whether it is on CIFAR-100")
+    if data["cifar100"] != (data["name"] == "CIFAR-100"):
+        problems.append(f"its data are called {data['name']}")
+    if problems or not data["cifar100"]:
+        return problems
     expected = BUDGETS[run.experiment.budget].pictures
     if data["counts"] != expected:
         problems.append(f"its parts are {data['counts']}, expected {expected}")

@@ -30,7 +30,9 @@ def repository_root() -> Path:
 
 
 def expanded(path: str | Path) -> Path:
-    """Return a path with ~ written out; ValueError where that user has no home."""
+    """Return a path with ~ written out; ValueError for none, or where that user has no home."""
+    if str(path) == "":
+        raise ValueError("got an empty name, expected a folder's")
     try:
         return Path(path).expanduser()
     except RuntimeError as error:

@@ -328,3 +328,17 @@ def test_the_state_of_a_folder_takes_any_name_and_a_link_that_leads_nowhere(tmp_
 def test_a_side_that_cannot_be_is_said(side, mine):
     with pytest.raises(ValueError, match=f"got side {side!r}, expected a whole number"):
         load_cifar100("train", mine, side=side)
+
+
+def test_what_would_be_left_out_is_named(tmp_path):
+    write_classes(tmp_path, ["cat", "dog"], ["cat"])
+    assert "none of them of dog" in load_cifar100("test", tmp_path).reason
+    stray = tmp_path / "train" / "stray.png"
+    shutil.copy(tmp_path / "train" / "cat" / "0.png", stray)
+    with pytest.raises(ValueError, match=r"stray\.png lies beside the class folders"):
+        load_cifar100("train", tmp_path)
+    stray.unlink()
+    (tmp_path / "train" / "README.txt").write_text("these are pets")
+    (tmp_path / "train" / "emu").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"train/emu is a link that leads nowhere"):
+        load_cifar100("train", tmp_path)

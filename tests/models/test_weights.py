@@ -279,3 +279,21 @@ def test_the_hub_that_is_asked_is_the_one_that_its_client_is_set_to():
         check=True,
     )
     assert done.stdout == "https://mirror.example\n"
+
+
+def test_weights_without_a_head_are_taken_for_another_number_of_classes(tmp_path, whole):
+    state = {name: part for name, part in whole.state_dict().items() if not name.startswith("fc.")}
+    save_file(state, tmp_path / "headless.safetensors")
+    model = create_model("test_resnet", 7, pretrained=tmp_path / "headless.safetensors")
+    assert torch.equal(model.layer1[0].conv1.weight, whole.layer1[0].conv1.weight)
+
+
+def test_lightnings_other_parts_are_left_out(folder, whole):
+    state = {f"model.{name}": part for name, part in whole.state_dict().items()}
+    torch.save({"state_dict": state | {"loss.weight": torch.ones(3)}}, folder / "test_resnet.pt")
+    assert find_weights(TAGGED).state.keys() == whole.state_dict().keys()
+
+
+def test_small_floats_are_looked_at_too(folder):
+    torch.save({"fc.bias": torch.ones(3).to(torch.float8_e4m3fn)}, folder / "test_resnet.pt")
+    assert find_weights(TAGGED).state.keys() == {"fc.bias"}
