@@ -56,7 +56,8 @@ def data(asked: argparse.Namespace) -> int:
     """Show where the pictures come from, what they are, and their fingerprints; --verify: exit 1 if
     not CIFAR-100.
     """
-    from .data.images import SPLITS, load_cifar100
+    from .data.facts import SPLITS
+    from .data.images import load_cifar100
 
     all_true = True
     for split in SPLITS:

@@ -7,6 +7,7 @@ from ..utils.files import PACKAGE
 _FACTS = json.loads((PACKAGE / "data" / "facts.json").read_text(encoding="utf-8"))
 
 COUNTS: dict[str, int] = _FACTS["counts"]
+SPLITS = tuple(COUNTS)  # train, test
 SUPERCLASSES: dict[str, list[str]] = _FACTS["superclasses"]
 SUPERCLASS_OF: dict[str, str] = {}  # class -> superclass
 for _family, _names in SUPERCLASSES.items():

@@ -16,7 +16,6 @@ from ..utils.errors import first_line, unknown
 from . import facts
 from .sources import Pictures, with_superclasses
 
-SPLITS = tuple(facts.COUNTS)
 # what systems leave among pictures, besides what begins with a point
 NOT_PICTURES = {
     "thumbs.db",
@@ -61,7 +60,7 @@ class Whites(NamedTuple):
 
 def holds_pictures(root: Path) -> bool:
     """Say whether a folder holds pictures of one's own: train/ or test/."""
-    return any((root / split).is_dir() for split in SPLITS)
+    return any((root / split).is_dir() for split in facts.SPLITS)
 
 
 def count_pictures(root: Path, split: str) -> int:
@@ -109,7 +108,7 @@ def read_folder(root: Path, split: str, *, side: int = 32) -> Pictures:
 
 
 def _check_splits(root: Path) -> None:
-    for split in SPLITS:
+    for split in facts.SPLITS:
         if not (root / split).is_dir():
             raise ValueError(
                 f"{root} has no folder {split}/: expected train/<class>/… and test/<class>/…,"
@@ -179,7 +178,7 @@ def _class_folders(folder: Path) -> dict[str, list[Path]]:
 
 def _all_paths(root: Path) -> list[Path]:
     paths: list[Path] = []
-    for split in SPLITS:
+    for split in facts.SPLITS:
         for members in _paths_by_class(root, split).values():
             paths += members
     return paths

@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedKFold
 from ..config import MOST_PIXELS
 from ..utils.errors import unknown
 from . import facts
-from .folder import SPLITS, count_pictures, folder_state
+from .folder import count_pictures, folder_state
 from .nearest import VARIABLE, Found, Place, data_place, find_pictures
 
 SIDE = 32  # pixels, of CIFAR-100's pictures
@@ -98,8 +98,8 @@ def load_cifar100(
     neither, or what is there is damaged; ConnectionError where a source asked for by name cannot
     be reached.
     """
-    if split not in SPLITS:
-        raise unknown("split", split, SPLITS)
+    if split not in facts.SPLITS:
+        raise unknown("split", split, facts.SPLITS)
     if not isinstance(side, int) or not 1 <= side <= MOST_PIXELS:
         raise ValueError(
             f"got side {side!r}, expected a whole number of pixels, 1 to {MOST_PIXELS}"

@@ -89,7 +89,7 @@ def count_own_pictures(root: str | Path | None = None) -> dict[str, int] | None:
     place = data_place(root)
     if not place.holds_own_pictures:
         return None
-    return {split: folder.count_pictures(place.folder, split) for split in facts.COUNTS}
+    return {split: folder.count_pictures(place.folder, split) for split in facts.SPLITS}
 
 
 def find_pictures(split: str, place: Place, source: str, side: int) -> Found:
@@ -203,7 +203,7 @@ def _host(url: str) -> str:
 
 
 def _in_hub_cache() -> bool:
-    return _has_pyarrow() and all(sources.cached_hub_file(split) for split in facts.COUNTS)
+    return _has_pyarrow() and all(sources.cached_hub_file(split) for split in facts.SPLITS)
 
 
 def _hub_can_serve() -> bool:
@@ -223,9 +223,9 @@ def _nothing_in(place: Place) -> ValueError:
     hint = ""
     if near:
         hint = f"; did you mean {near}?"
-    found = folder.listed(place.folder)
-    if hint == "" and found in ("nothing in it", "no such folder"):
+    elif not place.folder.is_dir() or not folder.visible(place.folder):
         hint = f"; `data --root {place.folder} --source official` downloads CIFAR-100 into it"
+    found = folder.listed(place.folder)
     return ValueError(f"{place.named_by} is {place.folder}: {EXPECTED}; found {found}{hint}")
 
 
@@ -244,7 +244,7 @@ def _nearest_place(root: Path) -> str:
         if _holds_any(path):
             return str(path)
     for path in inside:
-        if path.name.lower() in facts.COUNTS:
+        if path.name.lower() in facts.SPLITS:
             return str(path.with_name(path.name.lower()))
     return ""
 
@@ -253,6 +253,6 @@ def _holds_any(path: Path) -> bool:
     """Say whether a folder looks like one that pictures can be read from."""
     official = [path / sources.OFFICIAL_FOLDER, path / sources.ARCHIVE]
     official += [path / name for name in facts.FILE_MD5 if name not in facts.COUNTS]
-    return all((path / split).exists() for split in facts.COUNTS) or any(
+    return all((path / split).exists() for split in facts.SPLITS) or any(
         place.exists() for place in official
     )

@@ -20,9 +20,9 @@ from PIL import Image
 from ..utils.errors import last_line
 from ..utils.files import (
     clear_left_overs,
-    disk_is_full,
     ensure_folder,
     file_digest,
+    raise_if_disk_is_full,
     temporary_name,
 )
 from ..utils.online import hub_endpoint, within
@@ -177,18 +177,12 @@ def download_official(root: Path, split: str, *, patient: bool = True) -> Pictur
             try:
                 store.fetch(ARCHIVE, downloader=downloader)
             except (OSError, ValueError) as error:  # the transfer broke off, or its MD5 is wrong
-                _raise_if_disk_is_full(error, archive)
+                raise_if_disk_is_full(error, archive)
                 raise ConnectionError(f"could not download {facts.ARCHIVE_URL}: {error}") from None
         os.replace(workshop / ARCHIVE, archive)
     place = find_official(root)
     assert place is not None  # the archive is there
     return read_official(place, split)
-
-
-def _raise_if_disk_is_full(error: BaseException, path: str | Path) -> None:
-    """Raise OSError if that is what an error says: no other source mends a full disk."""
-    if disk_is_full(error):
-        raise OSError(f"cannot write {path}: {last_line(error)}") from None
 
 
 def _give_up_when_slow(bar, slowest: int) -> None:
@@ -233,7 +227,7 @@ def download_hub_file(split: str) -> Path:
     try:
         path = within(MOST_HUB_SECONDS, fetch)
     except Exception as error:  # the hub's client raises a dozen kinds, all of them "not to be had"
-        _raise_if_disk_is_full(error, facts.HUB_REPOSITORY)
+        raise_if_disk_is_full(error, facts.HUB_REPOSITORY)
         raise ConnectionError(
             f"could not download {facts.HUB_REPOSITORY}: {last_line(error)}"
         ) from None

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from timm.models import PretrainedCfg, load_state_dict
 
 from ..utils.errors import first_line
-from ..utils.files import disk_is_full, file_digest, named_folder
+from ..utils.files import file_digest, named_folder, raise_if_disk_is_full
 from ..utils.online import hub_endpoint, silent, silent_hub
 
 VARIABLE = "CIFARLIB_WEIGHTS"
@@ -60,8 +60,7 @@ def find_weights(name: str, *, download: bool = True) -> Weights:
             return _download(name)
         # urllib, httpx and safetensors raise many kinds for a download that breaks off
         except Exception as error:
-            if disk_is_full(error):
-                raise OSError(f"cannot download {name}: {first_line(error)}") from None
+            raise_if_disk_is_full(error, f"what was downloaded of {name}")
             why = f"the download broke off: {first_line(error)}"
     raise MissingWeights(
         f"no ImageNet weights for {name}: looked in {VARIABLE} ({_folder_in_words()}),"

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from .errors import last_line
+
 PACKAGE = Path(__file__).resolve().parent.parent
 DAY = 24 * 60 * 60  # seconds
 # what the system says where nothing more can be written
@@ -74,13 +76,16 @@ def ensure_folder(folder: Path) -> Path:
     return folder
 
 
-def disk_is_full(error: BaseException | None) -> bool:
-    """Say whether an error, or one that it was raised from, is the system's for a full disk."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in DISK_IS_FULL:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+def raise_if_disk_is_full(error: BaseException, what: str | Path) -> None:
+    """Raise OSError for `what` if an error, or one it was raised from, tells of a full disk.
+
+    A library's error for a download can be one: no other source mends that.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in DISK_IS_FULL:
+            raise OSError(f"cannot write {what}: {last_line(error)}") from None
+        cause = cause.__cause__ or cause.__context__
 
 
 def temporary_name(path: Path) -> Path:

@@ -37,28 +37,26 @@ def silent(url: str) -> str:
 
     Each address is asked once a process.
     """
-    answer = [f"no answer within {PROBE_SECONDS} s"]
+    request = urllib.request.Request(url, method="HEAD")
 
     def ask() -> None:
-        request = urllib.request.Request(url, method="HEAD")
         try:
             urllib.request.urlopen(request, timeout=PROBE_SECONDS).close()
-        except urllib.error.HTTPError:  # an error page is an answer
-            answer[0] = ""
-        except OSError as error:
-            answer[0] = str(getattr(error, "reason", error))
-        else:
-            answer[0] = ""
+        except urllib.error.HTTPError as page:  # an error page is an answer
+            page.close()
 
-    # a thread, for a black-holed name look-up obeys no socket timeout
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(PROBE_SECONDS)
-    return answer[0]
+    try:
+        within(PROBE_SECONDS, ask)  # for a black-holed name look-up obeys no socket timeout
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, TimeoutError):
+            return f"no answer within {PROBE_SECONDS} s"
+        return str(reason)
+    return ""
 
 
 def within(seconds: float, call: Callable[[], Any]) -> Any:
-    """Return what `call` returns; ConnectionError if that takes longer than so many seconds.
+    """Return what `call` returns; TimeoutError if that takes longer than so many seconds.
 
     A call that is given up goes on in its thread, which does not keep the process.
     """
@@ -74,7 +72,7 @@ def within(seconds: float, call: Callable[[], Any]) -> Any:
     try:
         value, error = outcome.get(timeout=seconds)
     except queue.Empty:
-        raise ConnectionError(f"not done within {seconds:g} s") from None
+        raise TimeoutError(f"not done within {seconds:g} s") from None
     if error is not None:
         raise error
     return value

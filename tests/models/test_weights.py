@@ -265,7 +265,7 @@ def test_a_full_disk_is_not_taken_for_a_host_that_is_down(others, monkeypatch):
 
     monkeypatch.setattr("cifarlib.models.weights.silent", lambda url: "")
     monkeypatch.setattr("timm.create_model", full)
-    with pytest.raises(OSError, match=r"cannot download .*No space left"):
+    with pytest.raises(OSError, match=r"cannot write .*No space left"):
         find_weights(BACKBONES["SE-ResNeXt50"])
 
 
