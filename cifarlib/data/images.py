@@ -115,7 +115,8 @@ def load_cifar100(
 
 
 def _load(split: str, place: Place, source: str, side: int) -> ImageSet:
-    if source in ("auto", "folder") and _may_be_a_tree_of_cifar100(place, split):
+    is_resized = side != SIDE and source in ("auto", "folder")
+    if is_resized and _may_be_a_tree_of_cifar100(place, split):
         images = _in_order(split, find_pictures(split, place, source, SIDE))
         if images.is_cifar100:
             return images

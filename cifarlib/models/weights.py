@@ -159,7 +159,7 @@ def _from_folder(name: str) -> Weights | None:
             path = place / filename
             if path.is_file() and _base(name) in (place.name, _architecture(place)):
                 return read_weights(path, name)
-    if not any(_is_named_after_a_net(path) for path in folder.rglob("*")):
+    if not any(_is_named_after_a_net(path) for path in (*folder.glob("*"), *folder.glob("*/*"))):
         raise ValueError(
             f"{VARIABLE} is {_folder_in_words()}: expected <timm name>.safetensors"
             f" (or {', '.join(SUFFIXES[1:])}), such as {_base(name)}.safetensors"

@@ -29,7 +29,7 @@ from ..training.trainer import Trainer, fit
 from ..utils.files import ensure_folder
 from ..utils.progress import say
 from .parts import Parts, load_data, split_parts
-from .provenance import check_same_settings, provenance_of, settings_of
+from .provenance import check_same_settings, provenance_of
 from .record import RECORD, Run, read_record, write_record
 from .store import (
     fair_runs,
@@ -105,7 +105,9 @@ def run(
     folder = ensure_folder(root / run_id)
     with _alone_in(folder):
         if not retrain and (folder / RECORD).exists():  # finished by another process meanwhile
-            return read_record(folder / RECORD)
+            found = read_record(folder / RECORD)
+            check_same_settings(found, experiment)
+            return found
         return _train(
             experiment,
             model,
@@ -208,7 +210,7 @@ def _train(
         lr=experiment.learning_rate,
         recipe=RECIPES[experiment.recipe],
         checkpoint=folder / CHECKPOINT,
-        owner={"run": folder.name} | settings_of(experiment, weights),
+        owner={"run": folder.name} | provenance["settings"],
         surroundings={name: provenance[name] for name in ("device", "precision", "versions")},
     )
     if progress is True:  # nobody sees lines among several bars

@@ -173,13 +173,13 @@ class Trainer:
     def _remedy(self, error: BaseException) -> Callable[[], None] | None:
         """Return what may let an epoch succeed that has failed, or None if nothing may."""
         if lacks_memory(error) and 4 * self.micro_batches <= self.recipe.batch_size:
-            return self._halve_parts
+            return self._use_more_parts
         if isinstance(error, WorkersLost):
             say(f"{error}: the process itself loads them from here on")
             return self._load_alone
         return None
 
-    def _halve_parts(self) -> None:
+    def _use_more_parts(self) -> None:
         self.micro_batches *= 2
 
     def _load_alone(self) -> None:
