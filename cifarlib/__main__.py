@@ -44,6 +44,8 @@ BUDGET_HELP = f"Spend so many pictures and epochs: {', '.join(BUDGETS)}."
 
 # what a user can mend: one line and exit code 2
 USER_ERRORS = (ValueError, FloatingPointError, OSError, BrokenExecutor)
+# what a record's command line leaves out: folders' names say who made it, the others nothing
+NOT_RECORDED = ("command", "action", "needs", "runs_dir")
 BAD_INPUT = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -89,7 +91,13 @@ def train(asked: argparse.Namespace) -> int:
         stem=asked.stem,
         lr=asked.lr,
     )
-    finished = run(experiment, asked.retrain, runs_dir=asked.runs_dir, published=False)
+    finished = run(
+        experiment,
+        asked.retrain,
+        runs_dir=asked.runs_dir,
+        published=False,
+        command=_in_words(asked),
+    )
     print(_table([finished]))
     print(finished.path)
     return 0
@@ -125,6 +133,7 @@ def run_cells(asked: argparse.Namespace) -> int:
         jobs=asked.jobs,
         runs_dir=asked.runs_dir,
         backend=asked.backend,
+        command=_in_words(asked),
     )
     print(_table(finished))
     for run_id, why in failed.items():
@@ -272,6 +281,20 @@ def _cells(asked: argparse.Namespace) -> list[Experiment]:
     )
 
 
+def _in_words(asked: argparse.Namespace) -> str:
+    """Return the command line for a record: every flag, those at their default too, but folders."""
+    words = ["cifarlib", asked.command]
+    for name, value in vars(asked).items():
+        if name in NOT_RECORDED or value is None or value is False:
+            continue
+        words.append("--" + name.replace("_", "-"))
+        if isinstance(value, list):
+            words += map(str, value)
+        elif value is not True:
+            words.append(str(value))
+    return " ".join(words)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m cifarlib", description="Which backbone learns CIFAR-100 best?")
     commands = parser.add_subparsers(required=True, metavar="CMD")
@@ -363,7 +386,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_command(commands, name: str, action, *, needs: str) -> argparse.ArgumentParser:
     """Add a command; needs: the module whose import takes its seconds."""
     parser = commands.add_parser(name, help=action.__doc__, description=action.__doc__)
-    parser.set_defaults(action=action, needs=needs)
+    parser.set_defaults(command=name, action=action, needs=needs)
     return parser
 
 

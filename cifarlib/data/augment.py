@@ -1,6 +1,8 @@
 """The write-up's augmentation, and a natural one beside it."""
 
+import json
 import os
+from typing import Any
 
 # else the import asks a registry and warns offline
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
@@ -30,6 +32,17 @@ def policy_steps(image_size: int, policy: str = "writeup") -> dict[str, A.BasicT
     if policy == "none":
         return {}
     raise unknown("policy", policy, POLICIES)
+
+
+def policy_settings(image_size: int, policy: str) -> list[dict[str, Any]]:
+    """Return a policy's steps as a record keeps them: each one's name, class and parameters."""
+    settings = []
+    for name, step in policy_steps(image_size, policy).items():
+        parameters = step.to_dict()["transform"]
+        kind = parameters.pop("__class_fullname__")
+        settings.append({"name": name, "class": kind} | parameters)
+    # as it comes back from a record: JSON knows no tuples
+    return json.loads(json.dumps(settings))
 
 
 def _writeup_steps() -> dict[str, A.BasicTransform]:

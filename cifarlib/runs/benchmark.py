@@ -1,7 +1,6 @@
 """How fast this machine trains: the bare step, the whole loop, and what a grid will take."""
 
 import multiprocessing
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -9,8 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-import psutil
-import torch
 from torch.utils.data import DataLoader
 
 from ..config import RECIPES, Experiment
@@ -18,7 +15,7 @@ from ..data.augment import check_steps, train_transform
 from ..data.images import ImageSet
 from ..data.loader import make_loader
 from ..models.backbones import create_model
-from ..training.device import Device, choose_device
+from ..training.device import Device, choose_device, peak_memory
 from ..training.trainer import Trainer
 from ..utils.progress import progress_bar
 
@@ -157,18 +154,4 @@ def _speed_and_memory(experiment: Experiment) -> tuple[float, float]:
     if steps > 1:  # else one step has said it
         steps = min(steps, PLAN_STEPS)
         speed = images_per_second(experiment, steps=steps, windows=1)["loop"]
-    return speed, _peak_memory()
-
-
-def _peak_memory() -> float:
-    """Return the most memory (GB) that this process has used, on the GPU where there is one."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 1e9
-    if sys.platform == "win32":
-        return psutil.Process().memory_info().peak_wset / 1e9
-    import resource  # not on Windows
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    if sys.platform == "darwin":  # bytes on a Mac, KiB elsewhere
-        return peak / 1e9
-    return peak * 1024 / 1e9
+    return speed, peak_memory()

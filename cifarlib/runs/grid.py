@@ -17,9 +17,11 @@ from joblib import Parallel, cpu_count, delayed, parallel_config
 from tqdm import tqdm
 
 from ..config import Experiment
+from ..data.loader import MOST_WORKERS
 from ..models.anatomy import model_table
 from ..utils.errors import unknown
 from ..utils.progress import progress_bar
+from .provenance import called_from
 from .record import Run, read_record
 from .run import run
 
@@ -44,19 +46,22 @@ def run_grid(
     jobs: int = 1,
     runs_dir: str | Path | None = None,
     backend: str = "loky",
+    command: str | None = None,
 ) -> tuple[list[Run], dict[str, str]]:
     """Run what is missing, cheapest first, and return (finished runs, what went wrong by run id).
 
     jobs: processes, each with its share of the cores; two single-thread runs side by side beat one
     of two threads at 32 and 64 px. backend: "loky" on this machine; "dask" on the cluster of the
     current or DASK_SCHEDULER_ADDRESS's client, else on a local one of `jobs` workers; the runs'
-    folder must be one they share. Raises ValueError for a backend that is unknown or not installed.
+    folder must be one they share. command: see run. Raises ValueError for a backend that is unknown
+    or not installed.
     """
     check_processes(jobs, backend)
     costs = {experiment: _cost(experiment) for experiment in experiments}
     whole_cost = sum(costs.values()) or 1
     queue = sorted(costs, key=costs.__getitem__)
     threads = _threads_for_each(jobs, backend)
+    command = command or called_from()  # within a process of the grid nobody knows
     finished = []
     failed = {}
     left = set(queue)
@@ -70,7 +75,8 @@ def run_grid(
             terminal_lines = folder
         # unordered, so that a run is told when it ends; in batches of one, for each takes minutes
         outcomes = Parallel(return_as="generator_unordered", batch_size=1)(
-            delayed(_run_one)(experiment, runs_dir, threads, terminal_lines) for experiment in queue
+            delayed(_run_one)(experiment, runs_dir, threads, terminal_lines, command)
+            for experiment in queue
         )
         with contextlib.suppress(death):  # by the system's hand for want of memory, say
             for experiment, path, error in outcomes:
@@ -116,6 +122,19 @@ def _threads_for_each(jobs: int, backend: str) -> int | None:
     return max(1, cpu_count() // jobs)
 
 
+def _workers_for_each(threads: int | None) -> int | None:
+    """Return how many loader workers a run of the grid gets; None is make_loader's default.
+
+    Side by side on CPU cores a run has none, for each core is a run's; beside a GPU the cores have
+    nothing else to do than to load, and each run gets its share of them.
+    """
+    if threads is None:
+        return None
+    if torch.cuda.is_available():
+        return min(MOST_WORKERS, threads)
+    return 0
+
+
 @contextlib.contextmanager
 def _cluster(backend: str, jobs: int) -> Iterator[type[Exception]]:
     """Open the backend for joblib; what comes out is its error for a process that died."""
@@ -148,6 +167,7 @@ def _run_one(
     runs_dir: str | Path | None,
     threads: int | None,
     terminal_lines: str | None,
+    command: str,
 ) -> Outcome:
     """Run one experiment in a process of the grid."""
     if threads:
@@ -157,12 +177,18 @@ def _run_one(
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
         with ONE_AT_A_TIME, _terminal_line(terminal_lines) as line:
+            progress: bool | int = line
             if threads is None:  # alone, with all cores, and the bar of a single run
-                found = run(experiment, runs_dir=runs_dir)
+                progress = True
             elif terminal_lines is None:  # on another machine perhaps: nobody sees a bar
-                found = run(experiment, runs_dir=runs_dir, num_workers=0, progress=False)
-            else:
-                found = run(experiment, runs_dir=runs_dir, num_workers=0, progress=line)
+                progress = False
+            found = run(
+                experiment,
+                runs_dir=runs_dir,
+                num_workers=_workers_for_each(threads),
+                progress=progress,
+                command=command,
+            )
     except Exception as error:  # whatever it is, the other runs go on and this one is listed
         return Outcome(experiment, path="", error=f"{type(error).__name__}: {error}")
     return Outcome(experiment, path=str(found.path), error="")

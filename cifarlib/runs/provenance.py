@@ -3,18 +3,28 @@
 import contextlib
 import importlib.metadata
 import platform
+import subprocess
+import sys
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 import cv2
+import torch
 
 from ..config import BUDGETS, RECIPES, Experiment, timm_name
+from ..data.augment import policy_settings
 from ..models.weights import MissingWeights, Weights, find_weights
-from ..training.device import Device, describe_device
+from ..training.device import Device, describe_device, peak_memory
+from ..training.trainer import Trainer, utc_now
+from ..utils.files import PACKAGE
 from .parts import Parts
-from .record import Run
+from .record import UNKNOWN, Run
 
 LIBRARIES = ("torch", "torchvision", "timm", "albumentations", "numpy")
+# what is told of a run that goes on elsewhere, for each stretch of its epochs
+SURROUNDINGS = ("device", "precision", "engine", "system", "code", "versions")
+PATIENCE = 10  # seconds, for another program's answer
 
 
 def settings_of(experiment: Experiment, weights: Weights | None) -> dict[str, Any]:
@@ -28,6 +38,8 @@ def settings_of(experiment: Experiment, weights: Weights | None) -> dict[str, An
         "lr": experiment.learning_rate,
         "pictures": [budget.n_train, budget.n_valid, budget.n_test],
         "recipe": asdict(RECIPES[experiment.recipe]),
+        "policy_steps": policy_settings(experiment.image_size, experiment.policy),
+        "network": timm_name(experiment.backbone),
         "weights": None,
     }
     if weights:
@@ -40,8 +52,8 @@ def check_same_settings(found: Run, experiment: Experiment) -> None:
 
     Where no weights are at hand, none of them were put in the place of the run's.
     """
-    recorded = found.provenance.get("settings")
-    if recorded is None:  # written before records told it
+    recorded = found.settings
+    if not recorded:  # written before records told it
         return
     weights = None
     if experiment.init == "imagenet":
@@ -50,7 +62,11 @@ def check_same_settings(found: Run, experiment: Experiment) -> None:
     today = settings_of(experiment, weights)
     if weights is None:
         today["weights"] = recorded["weights"]
-    different = [name for name in today if today[name] != recorded.get(name)]
+    different = []
+    for name, value in recorded.items():
+        # another version of a library may know more parameters: only what both say is compared
+        if not _agree(value, today[name]):
+            different.append(name.replace("_", " "))
     if different:
         raise ValueError(
             f"the run {found.id} in {found.path.parent.parent} was made with another"
@@ -59,13 +75,31 @@ def check_same_settings(found: Run, experiment: Experiment) -> None:
         )
 
 
+def _agree(one: Any, other: Any) -> bool:
+    """Say whether two settings are the same wherever both say something."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return all(_agree(one[name], other[name]) for name in one.keys() & other.keys())
+    if isinstance(one, list) and isinstance(other, list):
+        if len(one) != len(other):
+            return False
+        return all(_agree(a, b) for a, b in zip(one, other, strict=True))
+    return one == other
+
+
 def provenance_of(
     experiment: Experiment,
     parts: Parts,
     weights: Weights | None,
     device: Device,
+    *,
+    engine: str,
+    command: str | None = None,
 ) -> dict[str, Any]:
-    """Return how a run is made, for its record."""
+    """Return how a run is made, as far as that is known before it.
+
+    engine: see training/engine.py. command: the command line, without folders; None: see
+    called_from. No name of a machine or a user, no folder and no address is among it.
+    """
     weights_said = None
     if weights:
         weights_said = {
@@ -97,7 +131,103 @@ def provenance_of(
         "settings": settings_of(experiment, weights),
         "device": describe_device(device.torch_device),
         "precision": device.precision,
+        "engine": engine,
+        "system": _system(),
+        "cuda": _cuda(),
+        "code": code_version(),
+        "command": command or called_from(),
         "versions": _versions(),
+    }
+
+
+def provenance_after(experiment: Experiment, trainer: Trainer) -> dict[str, Any]:
+    """Return what is known of how a run was made once it has been trained and tested."""
+    sharing = trainer.sharing
+    made: dict[str, Any] = {
+        "determinism": _determinism(experiment),
+        "batch_pieces": trainer.micro_batches,
+        "started": trainer.stretches[0]["started"],
+        "ended": utc_now(),
+        "seconds": round(trainer.frame.seconds.sum(), 1),
+        "seconds_valid": sharing.seconds_valid,
+        "runs_side_by_side": sharing.runs,
+        "cores_of_others": round(sharing.others_cores, 2),
+        "peak_memory_gb": round(peak_memory(), 2),
+    }
+    if len(trainer.stretches) > 1:
+        made["stretches"] = trainer.stretches
+    return made
+
+
+def called_from() -> str:
+    """Return "notebook" in one, else "script": what called a run, if no command line did."""
+    ipython = sys.modules.get("IPython")
+    if ipython is not None and ipython.get_ipython() is not None:
+        return "notebook"
+    return "script"
+
+
+@cache
+def code_version() -> dict[str, Any]:
+    """Return the clone's commit, and whether the package was changed since; "unknown" elsewhere.
+
+    As it was when this process first asked: its code may be edited while it runs.
+    """
+    unknown = {"commit": UNKNOWN, "dirty": UNKNOWN}
+    if not (PACKAGE.parent / ".git").exists():  # installed, perhaps within another project's clone
+        return unknown
+    commit = _answer("git", "rev-parse", "HEAD")
+    # published records are no code: a run's own may be among them before the next one begins
+    changes = _answer("git", "status", "--porcelain", "--", ".", ":!published/records")
+    if commit is None or changes is None:
+        return unknown
+    return {"commit": commit, "dirty": changes != ""}
+
+
+def _answer(*command: str) -> str | None:
+    """Return what another program says, asked in the package's folder, or None if it fails."""
+    try:
+        asked = subprocess.run(
+            command,
+            cwd=PACKAGE,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return asked.stdout.strip()
+
+
+def _determinism(experiment: Experiment) -> dict[str, Any]:
+    """Return what decides whether the same run gives the same numbers again."""
+    return {
+        "seed": experiment.seed,
+        "threads": torch.get_num_threads(),
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "cudnn_deterministic": torch.backends.cudnn.deterministic,
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "float32_matmul": torch.get_float32_matmul_precision(),
+    }
+
+
+def _system() -> str:
+    """Return the operating system and the machine's kind: "Linux 6.1.0 x86_64"."""
+    # what follows the numbers of a release is whoever built it
+    release = platform.release().partition("-")[0]
+    return f"{platform.system()} {release} {platform.machine()}"
+
+
+def _cuda() -> dict[str, Any] | None:
+    """Return the versions of what is between torch and an NVIDIA GPU; None without one."""
+    if not torch.cuda.is_available():
+        return None
+    driver = _answer("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+    return {
+        "runtime": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),
+        "driver": (driver or UNKNOWN).partition("\n")[0],
     }
 
 

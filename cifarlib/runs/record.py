@@ -17,7 +17,11 @@ from ..utils.files import write_bytes, write_json
 if TYPE_CHECKING:  # reading a record must not take the seconds that torch does
     from torch import nn
 
-FORMAT = 1
+FORMAT = 2
+READ = (1, 2)  # the formats that are read
+UNKNOWN = "unknown"  # what a record of format 1 says of what it was not asked to tell
+# several runs of format 1 shared this card, each in a fraction of its time
+SHARED_DEVICE = "NVIDIA H200"
 RECORD = "record.json"
 PREDICTIONS = "predictions.npz"  # in older records; newer ones name theirs
 BEST = "best.safetensors"  # the same
@@ -36,8 +40,7 @@ class Run:
 
     history: DataFrame, a row an epoch (epoch, lr, train_loss, train_accuracy, valid_loss,
     valid_accuracy, seconds). test: accuracy, top5, tta_accuracy, tta_views, random_tta_accuracies
-    (fractions). provenance: data, weights, device, precision, versions, seconds. path: its JSON
-    file.
+    (fractions). provenance: how it was made: see told(). path: its JSON file.
     """
 
     experiment: Experiment
@@ -45,6 +48,26 @@ class Run:
     test: dict[str, Any]  # accuracies on the test split, fractions
     provenance: dict[str, Any]  # how the run was made
     path: Path  # the record's JSON file
+    format: int = FORMAT
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that the experiment's names stood for when it was run; {} where none was told.
+
+        epochs, lr, pictures of each part, recipe, policy_steps, network, weights (their hash).
+        """
+        return self.provenance.get("settings", {})
+
+    def told(self, name: str) -> Any:
+        """Return a part of the provenance, "unknown" where an older record does not say.
+
+        Such as engine, precision, device, system, cuda, code, command, started and ended (UTC),
+        seconds_valid (whether the run had the machine to itself), peak_memory_gb.
+        """
+        shared = self.format == 1 and self.provenance["device"] == SHARED_DEVICE
+        if name == "seconds_valid" and shared:
+            return False
+        return self.provenance.get(name, UNKNOWN)
 
     @property
     def published(self) -> bool:
@@ -196,6 +219,7 @@ def read_record(path: str | Path) -> Run:
             test=record["test"],
             provenance=record["provenance"],
             path=path,
+            format=record["format"],
         )
     except KeyError as error:
         raise ValueError(f"cannot read record {path}: it has no {error}") from None
@@ -208,8 +232,9 @@ def read_record(path: str | Path) -> Run:
 def _check_shape(record: Any) -> None:
     """Raise ValueError or KeyError where a record's parts are not there, or of another kind."""
     _check_kind("the record", record, dict)
-    if record["format"] != FORMAT:
-        raise ValueError(f"format {record['format']}, expected {FORMAT}")
+    if record["format"] not in READ or isinstance(record["format"], bool):
+        expected = " or ".join(map(str, READ))
+        raise ValueError(f"format {record['format']}, expected {expected}")
     for part in ("experiment", "history", "test", "provenance"):
         _check_kind(part, record[part], dict)
     for column in ("epoch", "valid_accuracy"):
@@ -230,6 +255,7 @@ def _check_shape(record: Any) -> None:
     for name in ("counts", "fingerprints"):
         _check_kind(name, data[name], dict)
     _check_kind("predictions_sha256", record["provenance"]["predictions_sha256"], str)
+    _check_kind("settings", record["provenance"].get("settings", {}), dict)
 
 
 def _check_kind(name: str, value: object, kind: Any) -> None:

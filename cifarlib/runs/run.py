@@ -22,14 +22,20 @@ from ..data.loader import make_loader
 from ..data.nearest import data_place
 from ..evaluation.predict import score
 from ..models.backbones import create_model
-from ..models.weights import MissingWeights, Weights, find_weights
+from ..models.weights import MissingWeights, Weights, digest_of_tensors, find_weights
 from ..training.checkpoint import peek_state
 from ..training.device import choose_device
-from ..training.trainer import Trainer, fit
+from ..training.engine import choose_engine
+from ..training.trainer import Trainer, copy_to_cpu, fit
 from ..utils.files import ensure_folder
 from ..utils.progress import say
 from .parts import Parts, load_data, split_parts
-from .provenance import check_same_settings, provenance_of
+from .provenance import (
+    SURROUNDINGS,
+    check_same_settings,
+    provenance_after,
+    provenance_of,
+)
 from .record import RECORD, Run, read_record, write_record
 from .store import (
     fair_runs,
@@ -55,15 +61,16 @@ def run(
     num_workers: int | None = None,
     published: bool = True,
     progress: bool | int = True,
+    command: str | None = None,
 ) -> Run:
     """Return the run of an experiment: its record, else train it, test it once and record that.
 
     data: (train, test) image sets; load_data's by default. num_workers: see make_loader; it changes
-    no number. progress: whether to draw a bar, or on which line of the terminal. A run that was
-    interrupted goes on from its last epoch. Records of one's own on these very pictures come before
-    published ones; `retrain` passes over both, published=False over the latter. Raises ValueError
-    where the experiment cannot be run, or a record or a checkpoint of that name was made otherwise:
-    from other weights, say.
+    no number. progress: whether to draw a bar, or on which line of the terminal. command: the
+    command line that asked for it, for the record. A run that was interrupted goes on from its last
+    epoch. Records of one's own on these very pictures come before published ones; `retrain` passes
+    over both, published=False over the latter. Raises ValueError where the experiment cannot be
+    run, or a record or a checkpoint of that name was made otherwise: from other weights, say.
     """
     root = own_folder(runs_dir)
     own_pictures = data is not None or data_place().holds_own_pictures
@@ -116,6 +123,7 @@ def run(
             parts=parts,
             num_workers=num_workers,
             progress=progress,
+            command=command,
         )
 
 
@@ -192,13 +200,21 @@ def _train(
     parts: Parts,
     num_workers: int | None,
     progress: bool | int,
+    command: str | None,
 ) -> Run:
     """Train a model through all epochs, test its best weights once, and record that."""
     device = choose_device(model)
     if weights:  # pictures are normalised as the weights expect
         device = choose_device(model, mean=weights.mean, std=weights.std)
     # what can fail is asked before training, not after hours of it
-    provenance = provenance_of(experiment, parts, weights, device)
+    provenance = provenance_of(
+        experiment,
+        parts,
+        weights,
+        device,
+        engine=choose_engine(device),
+        command=command,
+    )
     train_loader, valid_loader, test_loader = _make_loaders(experiment, parts, num_workers)
     _remove_finished_checkpoint(folder)
     trainer = Trainer(
@@ -211,12 +227,13 @@ def _train(
         recipe=RECIPES[experiment.recipe],
         checkpoint=folder / CHECKPOINT,
         owner={"run": folder.name} | provenance["settings"],
-        surroundings={name: provenance[name] for name in ("device", "precision", "versions")},
+        surroundings={name: provenance[name] for name in SURROUNDINGS},
     )
     if progress is True:  # nobody sees lines among several bars
         say(f"data: {parts.train!r} to learn from")
     fit(trainer, name=folder.name, progress=progress)
 
+    final_weights = digest_of_tensors(copy_to_cpu(model.state_dict()))
     model.load_state_dict(trainer.best_state)
     test, predictions = score(
         model,
@@ -228,10 +245,8 @@ def _train(
     )
     # safetensors takes no channels-last tensors
     best = {name: tensor.contiguous() for name, tensor in trainer.best_state.items()}
-    if len(trainer.stretches) > 1:
-        provenance["stretches"] = trainer.stretches
-    provenance["batch_pieces"] = trainer.micro_batches
-    provenance["seconds"] = round(trainer.frame.seconds.sum(), 1)
+    provenance |= provenance_after(experiment, trainer)
+    provenance["final_weights_sha256"] = final_weights
     finished = write_record(
         folder,
         experiment,

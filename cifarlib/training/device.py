@@ -3,9 +3,11 @@
 import contextlib
 import os
 import platform
+import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+import psutil
 import torch
 from torch import nn
 
@@ -36,12 +38,16 @@ class Device:
             return torch.channels_last
         return torch.contiguous_format
 
-    def autocast(self) -> AbstractContextManager:
-        """Run what is inside in the device's precision where that is safe."""
+    def autocast(self, *, cache: bool = True) -> AbstractContextManager:
+        """Run what is inside in the device's precision where that is safe.
+
+        cache: whether weights that are cast are kept until the end, for a second use.
+        """
         return torch.autocast(
             self.torch_device.type,
             self.dtype,
             enabled=self.dtype != torch.float32,
+            cache_enabled=cache,
         )
 
     def make_scaler(self) -> torch.amp.GradScaler:
@@ -50,6 +56,9 @@ class Device:
 
     def place(self, model: nn.Module) -> nn.Module:
         """Move a model to the device."""
+        if self.torch_device.type == "cuda" and self.fast:
+            # cuDNN tries its algorithms on each shape that is new: all batches have one
+            torch.backends.cudnn.benchmark = True
         model = model.to(self.torch_device)
         return model.to(memory_format=self.memory_format)
 
@@ -108,3 +117,17 @@ def describe_device(torch_device: torch.device) -> str:
                 name = line.split(":")[1].strip()
                 break
     return f"{torch_device.type}: {name}, {torch.get_num_threads()} of {os.cpu_count()} threads"
+
+
+def peak_memory() -> float:
+    """Return the most memory (GB) that this process has used, on the GPU where there is one."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e9
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset / 1e9
+    import resource  # not on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if sys.platform == "darwin":  # bytes on a Mac, KiB elsewhere
+        return peak / 1e9
+    return peak * 1024 / 1e9

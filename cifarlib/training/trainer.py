@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from .checkpoint import ADVICE, Owner, pack_state, unpack_state
 from .device import Device
 from .loop import evaluate, train_epoch
 from .optim import make_optimizer, make_scheduler, moves_each_step
+from .sharing import Sharing
 
 
 def _all_batches(batches: Iterable, epoch: int) -> Iterable:
@@ -52,7 +54,7 @@ class Trainer:
     recipe: Recipe = RECIPES["writeup"]
     checkpoint: Path | None = None  # where the state is kept after each epoch
     owner: Owner = ""  # whose state that is: another's is refused
-    # on what it is trained, for the record: device, precision, versions
+    # on what it is trained, for the record: device, precision, versions, code
     surroundings: dict[str, Any] = field(default_factory=dict)
     progress: Callable[[Iterable, int], Iterable] = _all_batches  # wraps an epoch's batches
     micro_batches: int = 1  # parts in which a batch goes through the model
@@ -77,8 +79,10 @@ class Trainer:
         self.scaler = self.device.make_scaler()
         # the state before an epoch that was begun and not yet finished or taken back
         self._before: bytes | memoryview | None = None
+        # who else uses the machine meanwhile
+        self.sharing = Sharing()
         # the surroundings, and from which epoch on: several where they changed between two stops
-        self.stretches = [{"from_epoch": 1} | self.surroundings]
+        self.stretches = [self._stretch()]
         self.resume()
 
     def resume(self) -> None:
@@ -86,20 +90,30 @@ class Trainer:
         if not self.checkpoint or not self.checkpoint.exists():
             return
         self._restore(self.checkpoint.read_bytes())
-        now = {"from_epoch": len(self.history) + 1} | self.surroundings
-        if now | {"from_epoch": 0} != self.stretches[-1] | {"from_epoch": 0}:
-            self.stretches.append(now)
+        before = self.stretches[-1]
+        if any(before.get(name) != value for name, value in self.surroundings.items()):
+            self.stretches.append(self._stretch())
+
+    def _stretch(self) -> dict[str, Any]:
+        """Return the surroundings of the epochs from the next one on."""
+        return {
+            "from_epoch": len(self.history) + 1,
+            "started": utc_now(),
+            **self.surroundings,
+        }
 
     def __iter__(self) -> Iterator[dict[str, float]]:
         if self._before is not None:  # a second Ctrl-C came before the first was dealt with
             self._restore(self._before)
         packed = self._pack()  # what is restored if the next epoch is stopped
-        for epoch in range(len(self.history) + 1, self.epochs + 1):
-            row = self._one_epoch(epoch, packed)
-            packed = self._pack()
-            if self.checkpoint:
-                write_bytes(self.checkpoint, packed)
-            yield row
+        with self.sharing:
+            for epoch in range(len(self.history) + 1, self.epochs + 1):
+                row = self._one_epoch(epoch, packed)
+                self.sharing.look()
+                packed = self._pack()
+                if self.checkpoint:
+                    write_bytes(self.checkpoint, packed)
+                yield row
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -166,7 +180,7 @@ class Trainer:
         }
         best_so_far = max((past["valid_accuracy"] for past in self.history), default=-1)
         if valid_accuracy > best_so_far:
-            self.best_state = _copy_to_cpu(self.model.state_dict())
+            self.best_state = copy_to_cpu(self.model.state_dict())
         self.history.append(row)
         return row
 
@@ -207,6 +221,7 @@ class Trainer:
             "scaler": self.scaler.state_dict(),
             "history": self.history,
             "stretches": self.stretches,
+            "sharing": self.sharing.state_dict(),
             "best_state": self.best_state,
             "micro_batches": self.micro_batches,
         }
@@ -236,6 +251,7 @@ class Trainer:
             self.scaler.load_state_dict(state["scaler"])
         self.history = state["history"]
         self.stretches = state["stretches"]
+        self.sharing.load_state_dict(state["sharing"])
         self.best_state = state["best_state"]
         # parts that fitted into the memory must not grow again
         self.micro_batches = max(self.micro_batches, state["micro_batches"])
@@ -273,7 +289,12 @@ def fit(trainer: Trainer, *, name: str, progress: bool | int = True) -> None:
             bar.set_postfix_str(status)
 
 
-def _copy_to_cpu(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def utc_now() -> str:
+    """Return the time in UTC, to the second: "2026-11-28T09:30:00+00:00"."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def copy_to_cpu(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return a copy of a model's tensors that further steps do not change."""
     copies = {}
     for name, tensor in state.items():

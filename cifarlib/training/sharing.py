@@ -1,0 +1,108 @@
+"""What else a machine did while a run trained, and so whether the run's seconds mean anything."""
+
+import contextlib
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+# of the cores: others that take more of them make a run's seconds say little of the machine
+MOST_FOR_OTHERS = 0.1
+
+
+class Sharing:
+    """Counts, while it is entered, the runs on this machine and the CPU time that others take.
+
+    Each run leaves a file with its process's number in a folder that all of one user's share; one
+    of a process that is no more does not count. What is counted is brought up to date by look().
+    """
+
+    def __init__(self) -> None:
+        self.runs = 1  # the most that were seen at once, this one among them
+        self.seconds = 0.0  # that were watched
+        self.others_seconds = 0.0  # of CPU time that was not this process's nor its workers'
+        self._mark = _folder() / str(os.getpid())
+        self._since = (0.0, 0.0)
+
+    def __enter__(self) -> "Sharing":
+        with contextlib.suppress(OSError):  # a run is not to fail for want of a mark
+            self._mark.parent.mkdir(exist_ok=True)
+            self._mark.touch()
+        self._since = (time.monotonic(), _cpu_seconds_of_others())
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with contextlib.suppress(OSError):
+            self._mark.unlink()
+
+    def look(self) -> None:
+        """Bring the counts up to date."""
+        self.runs = max(self.runs, _count_runs())
+        now = (time.monotonic(), _cpu_seconds_of_others())
+        self.seconds += now[0] - self._since[0]
+        self.others_seconds += max(0.0, now[1] - self._since[1])
+        self._since = now
+
+    @property
+    def others_cores(self) -> float:
+        """How many of the machine's cores others took, on average."""
+        if self.seconds == 0:
+            return 0.0
+        return self.others_seconds / self.seconds
+
+    @property
+    def seconds_valid(self) -> bool:
+        """Whether the run had the machine to itself, so that its seconds can be compared."""
+        cores = psutil.cpu_count() or 1
+        return self.runs == 1 and self.others_cores <= MOST_FOR_OTHERS * cores
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the counts, for a checkpoint."""
+        return {
+            "runs": self.runs,
+            "seconds": self.seconds,
+            "others_seconds": self.others_seconds,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from the counts of a run that was stopped."""
+        self.runs = state["runs"]
+        self.seconds = state["seconds"]
+        self.others_seconds = state["others_seconds"]
+
+
+def _folder() -> Path:
+    user = "all"
+    if hasattr(os, "getuid"):  # elsewhere each user has a temporary folder of their own
+        user = str(os.getuid())
+    return Path(tempfile.gettempdir()) / f"cifarlib-running-{user}"
+
+
+def _count_runs() -> int:
+    """Return how many live processes have left a mark, this one among them."""
+    others = 0
+    for mark in _folder().glob("*"):
+        number = mark.name
+        if number.isdigit() and int(number) != os.getpid() and psutil.pid_exists(int(number)):
+            others += 1
+    return 1 + others
+
+
+def _cpu_seconds_of_others() -> float:
+    """Return the CPU time since the machine's start that was not this process's or its children's.
+
+    It means something only as a difference.
+    """
+    times = psutil.cpu_times()
+    # time that another virtual machine took counts as others' too
+    kinds = ("user", "nice", "system", "irq", "softirq", "steal")
+    busy = sum(getattr(times, kind, 0.0) for kind in kinds)
+    process = psutil.Process()
+    own = sum(process.cpu_times()[:4])  # user, system, and both of children that have ended
+    for child in process.children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            own += sum(child.cpu_times()[:2])
+    return busy - own
