@@ -25,6 +25,7 @@ LEAST_LR = 1e-12
 MOST_SEED = 2**63 - 1  # torch's
 INITS = ("scratch", "imagenet")
 POLICIES = ("writeup", "natural", "none")  # of augmentation: see data/augment.py
+ENGINES = ("eager", "graph")  # what drives a training step: see training/engine.py
 STEMS = ("imagenet", "cifar")  # the first layers: see models/backbones.py
 
 # of the channels red, green, blue on a 0-1 scale, as most ImageNet weights expect

@@ -8,7 +8,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from helpers import NOWHERE
+from helpers import NOWHERE, write_signed
 
 from cifarlib import Experiment
 from cifarlib.__main__ import main
@@ -22,7 +22,7 @@ TRAIN = {
     "--init": "scratch",
     "--budget": "smoke",
 }
-COMMANDS = ["data", "train", "plan", "grid", "benchmark", "results", "publish"]
+COMMANDS = ["data", "train", "plan", "grid", "benchmark", "results", "reproduce", "publish"]
 
 
 @pytest.fixture
@@ -218,6 +218,84 @@ def test_results_as_json_have_the_experiment_the_test_and_the_provenance(call, t
         assert {"backbone", "image_size", "init", "budget", "seed", "lr"} <= row[
             "experiment"
         ].keys()
+
+
+def test_a_record_names_the_command_line_without_folders(call, mine, tmp_path):
+    done = call(*train_arguments(), "--runs-dir", tmp_path, CIFARLIB_DATA=str(mine))
+    assert done.returncode == 0, done.stderr
+    (path,) = tmp_path.glob("*/record.json")
+    command = json.loads(path.read_text(encoding="utf-8"))["provenance"]["command"]
+    assert command == (
+        "cifarlib train --backbone test_resnet --image-size 32 --init scratch --budget smoke"
+        " --seed 42 --recipe writeup --policy writeup --stem imagenet"
+    )
+
+
+def run_ids(done) -> list[str]:
+    """Return the first column of what `results` printed."""
+    return [row.split()[0] for row in done.stdout.splitlines()[1:]]
+
+
+def test_results_are_filtered_and_sorted(call, tmp_path):
+    asked = ["results", "--runs-dir", tmp_path]
+    done = call(*asked, "--filter", "backbone=ResNet18", "budget=writeup", "--sort", "accuracy")
+    head = done.stdout.splitlines()[0].split()
+    assert head[-3:] == ["engine", "precision", "data"]
+    ids = run_ids(done)
+    assert len(ids) > 5
+    assert all(run_id.startswith("ResNet18-") and "-writeup" in run_id for run_id in ids)
+    rows = json.loads(call(*asked, "--json", "--sort", "accuracy").stdout)
+    accuracies = [row["test"]["accuracy"] for row in rows]
+    assert accuracies == sorted(accuracies, reverse=True)
+    by_word = call(*asked, "--sort", "backbone", "--filter", "budget=smoke")
+    assert run_ids(by_word)[0].startswith("EfficientNet_b0")
+    shared = call(*asked, "--filter", "seconds_valid=False", "engine=unknown")
+    assert len(run_ids(shared)) == 25
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--filter", "backbone"], "expected name=value"),
+        (["--filter", "bakbone=ResNet18"], "unknown filter 'bakbone': did you mean 'backbone'?"),
+        (["--filter", "backbone=ResNet81"], "unknown backbone 'ResNet81': did you mean 'ResNet18'"),
+        (["--sort", "acuracy"], "unknown column 'acuracy': did you mean 'accuracy'?"),
+        (["--check", "--sort", "accuracy"], "--check checks every record"),
+    ],
+)
+def test_what_results_cannot_be_chosen_by_is_one_line(words, said, call, tmp_path):
+    done = call("results", *words, "--runs-dir", tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_reproduce_says_measure_by_measure_how_near_it_comes(call, mine, tmp_path):
+    folder = ("--runs-dir", tmp_path)
+    assert call(*train_arguments(), *folder, CIFARLIB_DATA=str(mine)).returncode == 0
+    (path,) = tmp_path.glob("*/record.json")
+    done = call("reproduce", path.parent.name, *folder)
+    assert done.returncode == 0, done.stderr
+    verdicts = {line.split()[0]: line.split()[-1] for line in done.stdout.splitlines()}
+    for measure in ("lr", "train_loss", "valid_accuracy", "accuracy", "tta_accuracy"):
+        assert verdicts[measure] == "equal"
+    assert "0.4 points of test accuracy" in done.stdout
+    assert done.stdout.endswith(f"{path.parent.name}: reproduced\n")
+
+
+def test_reproduce_of_a_record_with_another_rate_is_off_and_ends_with_1(call, mine, tmp_path):
+    folder = ("--runs-dir", tmp_path)
+    assert call(*train_arguments(), *folder, CIFARLIB_DATA=str(mine)).returncode == 0
+    (path,) = tmp_path.glob("*/record.json")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["experiment"]["lr"] = 0.02
+    record["provenance"]["settings"]["lr"] = 0.02
+    write_signed(path, record)
+    renamed = path.parent.name.replace("smoke", "smoke-lr_0.02")
+    path.parent.rename(tmp_path / renamed)
+    done = call("reproduce", renamed, "--epochs", "1", *folder)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.endswith(f"{renamed}: off\n")
 
 
 def test_results_names_each_record_once_by_todays_id(call, tmp_path):

@@ -1,6 +1,5 @@
 """Batches of augmented pictures that repeat themselves exactly, whatever the number of workers."""
 
-import contextlib
 import os
 import random
 import signal
@@ -21,6 +20,7 @@ from ..utils.signals import interrupt_waits
 from .images import ImageSet
 
 MOST_WORKERS = 4  # by default
+WORKERS_NICE = 10  # a tenth of the share that a process gets as it comes
 # what torch says of workers that died, of a too small /dev/shm among other things
 LOST_WORKERS = ("</torch_", "shared memory", "is killed by signal", "exited unexpectedly")
 
@@ -160,20 +160,18 @@ def _default_workers() -> int:
 
 
 def _step_aside(worker: int) -> None:
-    """Let a loader's worker run only while the training step does not need all cores.
+    """Let the training step come before a loader's worker.
 
-    One that takes a core from the step stalls the other cores too.
+    One that takes a core from the step stalls the other cores too. Yet it must get its share beside
+    other programs: a worker that waits for an idle core (SCHED_IDLE) starves on a busy machine, and
+    the step with it.
     """
     # Ctrl-C is for the main process, which ends its workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.excepthook = _say_unless_hung_up
     cv2.setNumThreads(0)
     if hasattr(os, "nice"):
-        os.nice(19)
-    # on Linux whoever else wakes up comes first, at once; some sandboxes do not allow it
-    if hasattr(os, "SCHED_IDLE"):
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        os.nice(WORKERS_NICE)
 
 
 def _say_unless_hung_up(

@@ -2,22 +2,43 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..config import BUDGETS, HISTORY, RECIPES
+from ..config import BUDGETS, CIFAR100_PARTS, ENGINES, HISTORY, RECIPES, Recipe
 from ..data import facts
 from ..utils.files import file_digest
-from .record import Run, digest_of, read_record
+from .record import UNKNOWN, Run, digest_of, read_record
 
 TOLERANCE = 1e-6  # between a recorded number and the same one worked out again
 ROUNDING = 0.01  # of five recorded probabilities, which have three decimals each, over 1
 FRACTIONS = ("train_accuracy", "valid_accuracy")
 # what is said of how a run was made, and of which kind it is
 MADE: dict[str, Any] = {"versions": dict, "seconds": int | float, "device": str, "precision": str}
+# what format 2 says besides
+MADE_IN_2: dict[str, Any] = {
+    "settings": dict,
+    "engine": str,
+    "determinism": dict,
+    "system": str,
+    "code": dict,
+    "command": str,
+    "started": str,
+    "ended": str,
+    "seconds_valid": bool,
+    "runs_side_by_side": int,
+    "cores_of_others": int | float,
+    "peak_memory_gb": int | float,
+    "final_weights_sha256": str,
+}
+SETTINGS = ("epochs", "lr", "pictures", "recipe", "policy_steps", "network", "weights")
+# how a folder on somebody's machine or an e-mail's address is recognised
+PRIVATE = re.compile(r"(^|[\s='\"])(/|~|[A-Za-z]:[\\/])\w|\w@\w")
 PRECISIONS = ("float32", "bfloat16", "float16")
 YEAR = 366 * 24 * 60 * 60  # seconds
 PARTS = ("train", "valid", "test")
@@ -81,7 +102,7 @@ def _name_problems(run: Run) -> list[str]:
 
 def _history_problems(run: Run) -> list[str]:
     history = run.history
-    epochs = run.experiment.epochs
+    epochs = run.settings.get("epochs", run.experiment.epochs)
     if tuple(history.columns) != HISTORY:
         return [f"its history has columns {', '.join(history.columns)}"]
     if list(history.epoch) != list(range(1, epochs + 1)):
@@ -102,10 +123,12 @@ def _rate_problems(run: Run) -> list[str]:
     from ..training.optim import cosine  # torch takes seconds
 
     recipe = RECIPES[run.experiment.recipe]
-    highest = run.experiment.learning_rate
+    if "recipe" in run.settings:  # as it was then
+        recipe = Recipe(**run.settings["recipe"])
+    highest = run.settings.get("lr", run.experiment.learning_rate)
     rates = run.history.lr.to_numpy(dtype=np.float64)
     if recipe.schedule == "cosine":
-        expected = cosine(highest, run.experiment.epochs, min_lr=recipe.min_lr)
+        expected = cosine(highest, len(rates), min_lr=recipe.min_lr)
         if not np.allclose(rates, expected, rtol=1e-4, atol=0):
             return [f"its learning rates are not the cosine's from {highest:g}"]
     elif (rates <= 0).any() or (rates > highest * (1 + TOLERANCE)).any():
@@ -133,6 +156,82 @@ def _provenance_problems(run: Run) -> list[str]:
         problems.append("it began from scratch and names weights")
     if run.experiment.init == "imagenet" and not (weights and weights.get("sha256")):
         problems.append("it began from ImageNet weights and does not name them")
+    if run.format >= 2:
+        problems += _problems_in_2(run)
+    return problems
+
+
+def _problems_in_2(run: Run) -> list[str]:
+    """Return what is wrong with what format 2 says besides format 1."""
+    problems = []
+    for name, kind in MADE_IN_2.items():
+        if name not in run.provenance:
+            problems.append(f"its provenance is incomplete: no {name}")
+        elif not _is_kind(run.provenance[name], kind):
+            problems.append(f"its {name} is {type(run.provenance[name]).__name__}")
+    for name in SETTINGS:
+        if name not in run.settings:
+            problems.append(f"its settings are incomplete: no {name}")
+    if problems or not isinstance(run.provenance["seconds"], int | float):
+        return problems
+    return [*_value_problems(run), *_time_problems(run)]
+
+
+def _value_problems(run: Run) -> list[str]:
+    problems = []
+    provenance = run.provenance
+    if provenance["engine"] not in ENGINES:
+        problems.append(f"its engine is {provenance['engine']!r}")
+    commit = provenance["code"].get("commit")
+    if commit != UNKNOWN and not re.fullmatch("[0-9a-f]{40}", str(commit)):
+        problems.append(f"its commit is {commit!r}")
+    if not re.fullmatch("[0-9a-f]{64}", provenance["final_weights_sha256"]):
+        problems.append("the hash of its final weights is none")
+    if run.experiment.lr not in (None, run.settings["lr"]):
+        problems.append(f"it was asked for lr {run.experiment.lr}, its settings have another")
+    for text in _texts(provenance):
+        if PRIVATE.search(text):
+            problems.append(f"it tells of somebody's machine: {text!r}")
+    return problems
+
+
+def _is_kind(value: object, kind: Any) -> bool:
+    # True and False are numbers to Python
+    return isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text within dicts and lists."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+
+
+def _time_problems(run: Run) -> list[str]:
+    provenance = run.provenance
+    try:
+        started = datetime.fromisoformat(provenance["started"])
+        ended = datetime.fromisoformat(provenance["ended"])
+    except ValueError:
+        return ["its times are no times"]
+    if started.utcoffset() != timedelta(0) or ended.utcoffset() != timedelta(0):
+        return ["its times are not in UTC"]
+    if ended < started:
+        return ["it ended before it started"]
+    problems = []
+    passed = (ended - started).total_seconds()
+    # both are told to the second, and a clock may be set meanwhile
+    if provenance["seconds"] > 1.1 * passed + 60:
+        problems.append(f"it trained for {provenance['seconds']} s within {passed:.0f} s")
+    if provenance["runs_side_by_side"] < 1 or provenance["cores_of_others"] < 0:
+        problems.append("what ran beside it cannot be counted so")
+    if provenance["peak_memory_gb"] <= 0:
+        problems.append("it took no memory")
     return problems
 
 
@@ -148,7 +247,7 @@ def _data_problems(run: Run) -> list[str]:
         problems.append(f"its data are called {data['name']}")
     if problems or not data["cifar100"]:
         return problems
-    expected = BUDGETS[run.experiment.budget].pictures
+    expected = _pictures(run)
     if data["counts"] != expected:
         problems.append(f"its parts are {data['counts']}, expected {expected}")
     if data["classes"] != len(facts.CLASSES):
@@ -158,6 +257,17 @@ def _data_problems(run: Run) -> list[str]:
         if fingerprint != facts.PART_FINGERPRINTS[part].get(count):
             problems.append(f"its {part} pictures are not CIFAR-100's")
     return problems
+
+
+def _pictures(run: Run) -> dict[str, int]:
+    """Return how many pictures of CIFAR-100 each part must have had."""
+    told = run.settings.get("pictures")
+    if told is None:
+        return BUDGETS[run.experiment.budget].pictures
+    pictures = {}
+    for part, number in zip(PARTS, told, strict=True):
+        pictures[part] = number or CIFAR100_PARTS[part]
+    return pictures
 
 
 # --- the test -------------------------------------------------------------------------------------

@@ -48,17 +48,33 @@ def settings_of(experiment: Experiment, weights: Weights | None) -> dict[str, An
 
 
 def check_same_settings(found: Run, experiment: Experiment) -> None:
-    """Raise ValueError if one's own run was made otherwise than it would be made now.
+    """Raise ValueError if one's own run was made otherwise than it would be made now."""
+    if not found.settings:  # written before records told them
+        return
+    different = different_settings(found, experiment)
+    if different:
+        raise ValueError(
+            f"the run {found.id} in {found.path.parent.parent} was made with another"
+            f" {' and another '.join(different)} than now:"
+            f" put the old back, or train anew with --retrain (retrain=True) or another --runs-dir"
+        )
+
+
+def different_settings(found: Run, experiment: Experiment) -> list[str]:
+    """Return which settings of a run are not what they would be now, in words.
 
     Where no weights are at hand, none of them were put in the place of the run's.
     """
-    recorded = found.settings
-    if not recorded:  # written before records told it
-        return
     weights = None
     if experiment.init == "imagenet":
         with contextlib.suppress(MissingWeights):
             weights = find_weights(timm_name(experiment.backbone), download=False)
+    recorded = found.settings
+    if not recorded:  # format 1 tells of no more than the weights' file
+        file_then = (found.provenance["weights"] or {}).get("sha256")
+        if weights is not None and weights.sha256 != file_then:
+            return ["weights"]
+        return []
     today = settings_of(experiment, weights)
     if weights is None:
         today["weights"] = recorded["weights"]
@@ -67,12 +83,7 @@ def check_same_settings(found: Run, experiment: Experiment) -> None:
         # another version of a library may know more parameters: only what both say is compared
         if not _agree(value, today[name]):
             different.append(name.replace("_", " "))
-    if different:
-        raise ValueError(
-            f"the run {found.id} in {found.path.parent.parent} was made with another"
-            f" {' and another '.join(different)} than now:"
-            f" put the old back, or train anew with --retrain (retrain=True) or another --runs-dir"
-        )
+    return different
 
 
 def _agree(one: Any, other: Any) -> bool:
@@ -145,6 +156,7 @@ def provenance_after(experiment: Experiment, trainer: Trainer) -> dict[str, Any]
     sharing = trainer.sharing
     made: dict[str, Any] = {
         "determinism": _determinism(experiment),
+        "engine": trainer.driven.engine,  # where a graph could not be captured, another than chosen
         "batch_pieces": trainer.micro_batches,
         "started": trainer.stretches[0]["started"],
         "ended": utc_now(),

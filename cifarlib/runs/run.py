@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -27,7 +28,7 @@ from ..training.checkpoint import peek_state
 from ..training.device import choose_device
 from ..training.engine import choose_engine
 from ..training.trainer import Trainer, copy_to_cpu, fit
-from ..utils.files import ensure_folder
+from ..utils.files import ensure_folder, expanded
 from ..utils.progress import say
 from .parts import Parts, load_data, split_parts
 from .provenance import (
@@ -96,19 +97,7 @@ def run(
         if found:
             return found
 
-    weights = None
-    if experiment.init == "imagenet":
-        weights = find_weights(timm_name(experiment.backbone))
-    torch.manual_seed(experiment.seed)  # after find_weights, which may draw random numbers
-    model = create_model(
-        experiment.backbone,
-        len(train.classes),
-        pretrained=weights or False,
-        stem=experiment.stem,
-        image_size=experiment.image_size,
-    )
-    check_steps(experiment.image_size, experiment.policy)
-    parts = split_parts(experiment, train, test)
+    model, weights, parts = _begin(experiment, train, test)
     folder = ensure_folder(root / run_id)
     with _alone_in(folder):
         if not retrain and (folder / RECORD).exists():  # finished by another process meanwhile
@@ -125,6 +114,37 @@ def run(
             progress=progress,
             command=command,
         )
+
+
+def train_first(
+    experiment: Experiment,
+    epochs: int,
+    *,
+    runs_dir: str | Path,
+    data: tuple[ImageSet, ImageSet],
+    command: str | None = None,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Train an experiment's first epochs, test and record nothing; return (history, provenance).
+
+    data: (train, test). What was stopped goes on from its checkpoint in `runs_dir`.
+    """
+    train, test = data
+    run_id = run_identity(experiment, train, test)
+    train = replace(train, is_cifar100=run_id == experiment.id)
+    model, weights, parts = _begin(experiment, train, test)
+    folder = ensure_folder(expanded(runs_dir) / f"{run_id}-first_{epochs}")
+    with _alone_in(folder):
+        trainer, _, provenance = _make_trainer(
+            experiment,
+            model,
+            folder,
+            weights=weights,
+            parts=parts,
+            command=command,
+        )
+        fit(trainer, name=folder.name, until=epochs)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+    return trainer.frame, provenance
 
 
 def run_identity(experiment: Experiment, train: ImageSet, test: ImageSet) -> str:
@@ -161,6 +181,27 @@ def collect_runs(
 def _has_own_runs(experiment: Experiment, root: Path) -> bool:
     """Say whether one's own runs hold the experiment, on whatever pictures."""
     return any(run_id.startswith(experiment.id) for run_id in own_paths(root))
+
+
+def _begin(
+    experiment: Experiment,
+    train: ImageSet,
+    test: ImageSet,
+) -> tuple[nn.Module, Weights | None, Parts]:
+    """Return what a run begins with: (model, ImageNet weights or None, parts of the pictures)."""
+    weights = None
+    if experiment.init == "imagenet":
+        weights = find_weights(timm_name(experiment.backbone))
+    torch.manual_seed(experiment.seed)  # after find_weights, which may draw random numbers
+    model = create_model(
+        experiment.backbone,
+        len(train.classes),
+        pretrained=weights or False,
+        stem=experiment.stem,
+        image_size=experiment.image_size,
+    )
+    check_steps(experiment.image_size, experiment.policy)
+    return model, weights, split_parts(experiment, train, test)
 
 
 @contextlib.contextmanager
@@ -203,10 +244,63 @@ def _train(
     command: str | None,
 ) -> Run:
     """Train a model through all epochs, test its best weights once, and record that."""
+    trainer, test_loader, provenance = _make_trainer(
+        experiment,
+        model,
+        folder,
+        weights=weights,
+        parts=parts,
+        num_workers=num_workers,
+        command=command,
+    )
+    if progress is True:  # nobody sees lines among several bars
+        say(f"data: {parts.train!r} to learn from")
+    fit(trainer, name=folder.name, progress=progress)
+
+    final_weights = digest_of_tensors(copy_to_cpu(model.state_dict()))
+    model.load_state_dict(trainer.best_state)
+    test, predictions = score(
+        model,
+        test_loader,
+        parts.test.labels,
+        device=trainer.device,
+        policy=experiment.policy,
+        micro_batches=trainer.micro_batches,
+    )
+    # safetensors takes no channels-last tensors
+    best = {name: tensor.contiguous() for name, tensor in trainer.best_state.items()}
+    provenance |= provenance_after(experiment, trainer)
+    provenance["final_weights_sha256"] = final_weights
+    finished = write_record(
+        folder,
+        experiment,
+        trainer.frame,
+        test=test,
+        provenance=provenance,
+        predictions=predictions,
+        best_weights=save(best),
+    )
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    return finished
+
+
+def _make_trainer(
+    experiment: Experiment,
+    model: nn.Module,
+    folder: Path,
+    *,
+    weights: Weights | None,
+    parts: Parts,
+    num_workers: int | None = None,
+    command: str | None = None,
+) -> tuple[Trainer, DataLoader, dict[str, Any]]:
+    """Return (trainer, batches of the test, what is known of how the run is made).
+
+    What can fail fails here, before training, not after hours of it.
+    """
     device = choose_device(model)
     if weights:  # pictures are normalised as the weights expect
         device = choose_device(model, mean=weights.mean, std=weights.std)
-    # what can fail is asked before training, not after hours of it
     provenance = provenance_of(
         experiment,
         parts,
@@ -229,35 +323,7 @@ def _train(
         owner={"run": folder.name} | provenance["settings"],
         surroundings={name: provenance[name] for name in SURROUNDINGS},
     )
-    if progress is True:  # nobody sees lines among several bars
-        say(f"data: {parts.train!r} to learn from")
-    fit(trainer, name=folder.name, progress=progress)
-
-    final_weights = digest_of_tensors(copy_to_cpu(model.state_dict()))
-    model.load_state_dict(trainer.best_state)
-    test, predictions = score(
-        model,
-        test_loader,
-        parts.test.labels,
-        device=device,
-        policy=experiment.policy,
-        micro_batches=trainer.micro_batches,
-    )
-    # safetensors takes no channels-last tensors
-    best = {name: tensor.contiguous() for name, tensor in trainer.best_state.items()}
-    provenance |= provenance_after(experiment, trainer)
-    provenance["final_weights_sha256"] = final_weights
-    finished = write_record(
-        folder,
-        experiment,
-        trainer.frame,
-        test=test,
-        provenance=provenance,
-        predictions=predictions,
-        best_weights=save(best),
-    )
-    (folder / CHECKPOINT).unlink(missing_ok=True)
-    return finished
+    return trainer, test_loader, provenance
 
 
 def _remove_finished_checkpoint(folder: Path) -> None:

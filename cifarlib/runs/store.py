@@ -12,6 +12,7 @@ from .check import check_record
 from .record import RECORD, Run, read_record, todays_id
 
 PUBLISHED = PACKAGE / "published" / "records"
+REPRODUCED = "reproduced"  # the folder of runs that were made again, beside one's own
 
 
 def own_folder(runs_dir: str | Path | None = None) -> Path:
@@ -196,6 +197,8 @@ def publish(source: str | Path, *, replace: bool = False) -> list[Path]:
     source = expanded(source)
     runs: dict[str, Run] = {}
     for path in sorted(source.glob(f"**/{RECORD}")):
+        if REPRODUCED in path.relative_to(source).parts:  # it is to be compared, not shown
+            continue
         run = read_record(path)
         if run.experiment.id in runs:
             other = runs[run.experiment.id].path

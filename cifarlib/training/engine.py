@@ -3,77 +3,63 @@
 import torch
 from torch import nn
 
-from ..utils.errors import first_line
+from ..config import ENGINES
+from ..utils.errors import first_line, unknown
 from ..utils.progress import say
 from .device import Device
 
-ENGINES = ("eager", "graph")
-# of the eager step's largest number; bfloat16 keeps three digits
+# between a replay's logits and the model's, as a share of the largest; bfloat16 keeps three digits
 GRAPH_TOLERANCE = 0.01
 
 
 def choose_engine(device: Device) -> str:
-    """Choose by rule: "graph" on an NVIDIA GPU, where a step of small pictures waits for launches.
+    """Choose by rule: "graph" on an NVIDIA GPU, else "eager".
 
-    Elsewhere, and for a device that is to be as PyTorch comes, "eager".
+    A GPU is done with a batch of 64 small pictures before a CPU has launched its operations one by
+    one; a graph launches all at once. A device that is to be as PyTorch comes is eager.
     """
     if device.torch_device.type == "cuda" and device.fast:
         return "graph"
     return "eager"
 
 
-class GraphedForward:
-    """A model's forward and backward pass in training, captured once and then replayed.
+class Driven(nn.Module):
+    """A model whose forward and backward pass in training is driven by an engine.
 
-    A GPU works through a batch of 64 small pictures faster than a CPU launches its operations one
-    by one; a graph launches all at once. It replays one shape of batch: others go through the
-    model as ever. Raises what torch raises where a pass cannot be captured, and RuntimeError where
-    the replay's logits are not the model's. The model's weights and statistics and torch's random
-    state are as before afterwards. Source: torch.cuda.make_graphed_callables.
+    With "graph" the pass is captured at the first batch of `batch_size` pictures and replayed for
+    all of that shape; odd batches, parts of one, and whatever is not training go through the model
+    as ever. Where the pass cannot be captured, or its replay is not the model's, one line says so
+    and the engine is "eager" from there on. The weights, statistics and random state are the same
+    before and after a capture. Raises ValueError for an engine that it does not know.
     """
 
-    def __init__(self, model: nn.Module, images: torch.Tensor, device: Device) -> None:
+    def __init__(self, model: nn.Module, device: Device, engine: str, batch_size: int) -> None:
+        super().__init__()
+        if engine not in ENGINES:
+            raise unknown("engine", engine, ENGINES)
         self.model = model
-        self.shape = images.shape
         self.device = device
-        state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        random_state = torch.cuda.get_rng_state()
-        # it replaces the forward of what it is given: the model keeps its own for other shapes
-        self._replay = _Holder(model)
-        try:
-            # a cache of cast weights would outlive the step that it was made in
-            with device.autocast(cache=False):
-                torch.cuda.make_graphed_callables(self._replay, (images.clone(),))
-            model.load_state_dict(state)
-            self._check(images, state)
-        finally:
-            # in place, for the graph knows where each tensor lies
-            model.load_state_dict(state)
-            model.zero_grad()
-            torch.cuda.set_rng_state(random_state)
+        self.engine = engine
+        self.batch_size = batch_size
+        self._replays: dict[torch.Size, nn.Module] = {}  # by the shape of the batch
 
-    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits (N, C) of prepared images."""
-        if images.shape == self.shape and self.model.training:
-            return self._replay(images)
-        return self.model(images)
-
-    def _check(self, images: torch.Tensor, state: dict[str, torch.Tensor]) -> None:
-        """Raise RuntimeError unless a replay gives the logits of the model itself."""
-        with torch.no_grad(), self.device.autocast(cache=False):
-            random_state = torch.cuda.get_rng_state()
-            expected = self.model(images).float()
-            self.model.load_state_dict(state)
-            torch.cuda.set_rng_state(random_state)
-        with self.device.autocast(cache=False):
-            got = self._replay(images).detach().float()
-        difference = float((got - expected).abs().max())
-        if not difference <= GRAPH_TOLERANCE * float(expected.abs().max()):
-            raise RuntimeError(f"its logits differ from the model's by {difference:.2g}")
+        if self.engine == "eager" or not self.training or len(images) != self.batch_size:
+            return self.model(images)
+        if images.shape not in self._replays:
+            try:
+                self._replays[images.shape] = capture(self.model, images, self.device)
+            # torch says in several ways that a pass cannot be captured
+            except (RuntimeError, ValueError, NotImplementedError, AssertionError) as error:
+                say(f"no CUDA graph ({first_line(error)}): this net is trained eagerly")
+                self.engine = "eager"
+                return self.model(images)
+        return self._replays[images.shape](images)
 
 
 class _Holder(nn.Module):
-    """A model within another module, whose forward can be replaced in its stead."""
+    """A model within a module whose forward can be replaced, while the model keeps its own."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -83,14 +69,33 @@ class _Holder(nn.Module):
         return self.model(images)
 
 
-def graphed_or_none(
-    model: nn.Module,
-    images: torch.Tensor,
-    device: Device,
-) -> GraphedForward | None:
-    """Return a model's pass as a graph, or None, with a line that says why, if that fails."""
+def capture(model: nn.Module, images: torch.Tensor, device: Device) -> nn.Module:
+    """Return a module that replays a model's forward and backward pass on batches like `images`.
+
+    The model's weights and statistics and torch's random state are as before. Raises what torch
+    raises where the pass cannot be captured, and RuntimeError where the replay's logits differ from
+    the model's. Source: torch.cuda.make_graphed_callables.
+    """
+    # the passes that warm up and capture move BatchNorm's statistics and draw random numbers
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    random_state = torch.cuda.get_rng_state()
+
+    def back_to_before() -> None:
+        model.load_state_dict(state)  # in place: the graph knows where each tensor lies
+        torch.cuda.set_rng_state(random_state)
+
+    replay = _Holder(model)
     try:
-        return GraphedForward(model, images, device)
-    except (RuntimeError, ValueError, NotImplementedError, AssertionError) as error:
-        say(f"no CUDA graph ({first_line(error)}): the net is trained eagerly")
-        return None
+        # a cache of weights in lower precision would outlive the pass that it was made in
+        with device.autocast(cache=False):
+            torch.cuda.make_graphed_callables(replay, (images.clone(),))
+            back_to_before()
+            expected = model(images).detach().float()
+            back_to_before()
+            got = replay(images).detach().float()
+    finally:
+        back_to_before()
+    difference = float((got - expected).abs().max())
+    if not difference <= GRAPH_TOLERANCE * float(expected.abs().max()):
+        raise RuntimeError(f"its logits differ from the net's by {difference:.2g}")
+    return replay

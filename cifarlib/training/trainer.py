@@ -21,6 +21,7 @@ from ..utils.progress import progress_bar, say
 from ..utils.signals import interrupt_waits
 from .checkpoint import ADVICE, Owner, pack_state, unpack_state
 from .device import Device
+from .engine import Driven, choose_engine
 from .loop import evaluate, train_epoch
 from .optim import make_optimizer, make_scheduler, moves_each_step
 from .sharing import Sharing
@@ -57,12 +58,19 @@ class Trainer:
     # on what it is trained, for the record: device, precision, versions, code
     surroundings: dict[str, Any] = field(default_factory=dict)
     progress: Callable[[Iterable, int], Iterable] = _all_batches  # wraps an epoch's batches
+    engine: str | None = None  # what drives a step: see training/engine.py; None: choose_engine's
     micro_batches: int = 1  # parts in which a batch goes through the model
     history: list[dict[str, float]] = field(default_factory=list)  # a row an epoch: see HISTORY
     best_state: dict[str, torch.Tensor] = field(default_factory=dict)  # of the best validated epoch
 
     def __post_init__(self) -> None:
         self.device.place(self.model)
+        self.driven = Driven(
+            self.model,
+            self.device,
+            self.engine or choose_engine(self.device),
+            batch_size=self.recipe.batch_size,
+        )
         self.optimizer = make_optimizer(
             self.recipe,
             self.model.parameters(),
@@ -126,7 +134,7 @@ class Trainer:
         if moves_each_step(self.recipe):
             step_scheduler = self.scheduler
         return train_epoch(
-            self.model,
+            self.driven,
             batches,
             optimizer=self.optimizer,
             device=self.device,
@@ -257,11 +265,21 @@ class Trainer:
         self.micro_batches = max(self.micro_batches, state["micro_batches"])
 
 
-def fit(trainer: Trainer, *, name: str, progress: bool | int = True) -> None:
+def fit(
+    trainer: Trainer,
+    *,
+    name: str,
+    progress: bool | int = True,
+    until: int | None = None,
+) -> None:
     """Train through all epochs that are left, with a bar that counts steps.
 
-    progress: whether to draw the bar, or on which line of the terminal.
+    progress: whether to draw the bar, or on which line of the terminal. until: the last epoch, by
+    default the trainer's.
     """
+    until = until or trainer.epochs
+    if len(trainer.history) >= until:
+        return
     steps = len(trainer.train_loader)
     line = None  # tqdm's own choice
     if progress is not True:
@@ -269,7 +287,7 @@ def fit(trainer: Trainer, *, name: str, progress: bool | int = True) -> None:
     with progress_bar(
         desc=name,
         unit="step",
-        total=steps * trainer.epochs,
+        total=steps * until,
         initial=steps * len(trainer.history),
         disable=progress is False,
         position=line,
@@ -287,6 +305,8 @@ def fit(trainer: Trainer, *, name: str, progress: bool | int = True) -> None:
             if trainer.micro_batches > 1:
                 status += f", batches in {trainer.micro_batches} parts"
             bar.set_postfix_str(status)
+            if row["epoch"] == until:
+                break
 
 
 def utc_now() -> str:

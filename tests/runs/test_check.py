@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from helpers import copy_as_true, write_signed
 
-from cifarlib import load_runs
+from cifarlib import RECIPES, load_runs
 from cifarlib.runs.check import check_record
 from cifarlib.runs.record import read_record
 
@@ -118,6 +119,22 @@ def forge(finished, folder, **changes):
         ({"provenance__data__classes": 10}, "it has 10 classes, expected 100"),
         ({"test__random_tta_accuracies": [2.0]}, "its random_tta_accuracies are not fractions"),
         ({"test__accuracy": float("nan")}, "its accuracy is not that of its predictions"),
+        ({"provenance__engine": "steam"}, "its engine is 'steam'"),
+        ({"provenance__code": {"commit": "main"}}, "its commit is 'main'"),
+        ({"provenance__ended": "2020-01-01T00:00:00+00:00"}, "it ended before it started"),
+        ({"provenance__ended": "yesterday"}, "its times are no times"),
+        ({"provenance__started": "2020-01-01T00:00:00"}, "its times are not in UTC"),
+        ({"provenance__seconds": 1e6}, "it trained for 1000000.0 s within"),
+        ({"provenance__seconds_valid": "yes"}, "its seconds_valid is str"),
+        ({"provenance__runs_side_by_side": 0}, "what ran beside it cannot be counted so"),
+        ({"provenance__peak_memory_gb": 0}, "it took no memory"),
+        ({"provenance__final_weights_sha256": "11"}, "the hash of its final weights is none"),
+        ({"provenance__command": "cifarlib --runs-dir /home/me"}, "tells of somebody's machine"),
+        ({"provenance__system": "me@example.org"}, "tells of somebody's machine"),
+        ({"provenance__settings": {}}, "its settings are incomplete: no epochs"),
+        ({"provenance__settings__epochs": 3}, "its history is not 3 epochs"),
+        ({"provenance__settings__lr": 1e-2}, "its learning rates are not the cosine's from 0.01"),
+        ({"provenance__settings__pictures": [None, 200, 200]}, "its parts are {'train': 400"),
         ({"experiment__seed": 7}, "its content test_resnet-32px-scratch-smoke-seed_7's"),
     ],
 )
@@ -126,6 +143,26 @@ def test_a_record_of_what_cannot_be_is_caught_though_its_digest_fits(
 ):
     path = forge(finished, tmp_path, **changes)
     assert any(said in problem for problem in check_record(path)), check_record(path)
+
+
+def test_what_format_2_must_say_is_missed(finished, tmp_path):
+    path = copy_as_true(finished, tmp_path)
+    record = json.loads(path.read_text(encoding="utf-8"))
+    del record["provenance"]["engine"]
+    write_signed(path, record)
+    assert check_record(path) == ["its provenance is incomplete: no engine"]
+
+
+def test_a_later_format_is_not_read(finished, tmp_path):
+    path = forge(finished, tmp_path, format=3)
+    with pytest.raises(ValueError, match="format 3, expected 1 or 2"):
+        read_record(path)
+
+
+def test_settings_of_their_day_are_checked_and_not_todays(finished, tmp_path, monkeypatch):
+    heavier = replace(RECIPES["writeup"], min_lr=1e-4)
+    monkeypatch.setitem(RECIPES, "writeup", heavier)
+    assert check_record(copy_as_true(finished, tmp_path)) == []
 
 
 def test_a_missing_column_of_the_history_is_caught(finished, tmp_path):

@@ -1,11 +1,22 @@
 """A record says how it was made; one that is damaged, edited or of an older name is known."""
 
+import getpass
+import hashlib
+import platform
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 from helpers import SMOKE, fixed_batches
 
-from cifarlib import Experiment, choose_device, load_runs, predict
+from cifarlib import RECIPES, Experiment, Trainer, choose_device, load_runs, predict, run
+from cifarlib.data.augment import policy_steps
 from cifarlib.evaluation.metrics import likeliest
+from cifarlib.models.weights import digest_of_tensors
 from cifarlib.runs.check import check_record
 from cifarlib.runs.record import (
     digest_of,
@@ -15,8 +26,12 @@ from cifarlib.runs.record import (
 )
 from cifarlib.runs.run import EVAL_BATCH, run_identity
 from cifarlib.runs.store import PUBLISHED
+from cifarlib.training.trainer import copy_to_cpu, fit
+from cifarlib.utils.files import PACKAGE
 
 TUNED = ("ResNet18", 32, "imagenet")
+# of the digests of all records of format 1, in the order of their names
+FORMAT_1_DIGEST = "afd82d1e6f72d52488838a1687ba1b49f39c3ad4f72c22237754372951b33e8a"
 OLD_RECORDS = {
     "ResNet18-32px-imagenet-writeup_1e-3": Experiment(*TUNED, "writeup", lr=1e-3),
     "ResNet18-32px-imagenet-three_1e-3": Experiment(*TUNED, "three"),
@@ -40,6 +55,83 @@ def test_a_record_says_how_it_was_made(finished):
     assert made["seconds"] > 0
     assert len(finished.test["random_tta_accuracies"]) == 10
     assert check_record(finished.path) == []
+
+
+def test_a_record_says_what_its_names_stood_for(finished):
+    settings = finished.settings
+    assert settings["epochs"] == 2
+    assert settings["lr"] == 1e-3
+    assert settings["pictures"] == [400, 200, 200]
+    assert settings["network"] == "test_resnet"
+    assert settings["recipe"] == asdict(RECIPES["writeup"])
+    steps = {step["name"]: step for step in settings["policy_steps"]}
+    assert list(steps) == list(policy_steps(32))
+    assert steps["ShiftScaleRotate"]["rotate"] == [-45, 45]
+    assert steps["CoarseDropout"]["num_holes_range"] == [20, 20]
+
+
+def test_a_record_says_by_what_code_on_which_system_and_when(finished):
+    told = finished.told
+    assert told("engine") == "eager"
+    assert told("command") == "script"
+    assert re.fullmatch("[0-9a-f]{40}|unknown", told("code")["commit"])
+    assert told("system").startswith(platform.system())
+    assert told("determinism")["seed"] == 42
+    assert told("determinism")["threads"] == torch.get_num_threads()
+    started, ended = (datetime.fromisoformat(told(name)) for name in ("started", "ended"))
+    assert started.tzinfo is ended.tzinfo is UTC
+    assert started <= ended <= datetime.now(UTC)
+    assert told("peak_memory_gb") > 0
+    assert told("runs_side_by_side") >= 1
+    assert told("seconds_valid") in (True, False)
+    assert (told("cuda") is None) == (not torch.cuda.is_available())
+
+
+def test_a_record_names_the_last_epochs_weights_by_their_hash(train, test, tmp_path, monkeypatch):
+    last = {}
+
+    def remembering(trainer: Trainer, **options: object) -> None:
+        fit(trainer, **options)
+        last.update(copy_to_cpu(trainer.model.state_dict()))
+
+    monkeypatch.setattr("cifarlib.runs.run.fit", remembering)
+    found = run(SMOKE, runs_dir=tmp_path, data=(train, test), progress=False)
+    assert found.told("final_weights_sha256") == digest_of_tensors(last)
+
+
+def test_a_record_names_no_machine_no_user_and_no_folder(finished):
+    content = finished.path.read_text(encoding="utf-8")
+    for private in (platform.node(), getpass.getuser(), str(Path.home()), str(PACKAGE.parent)):
+        if private not in ("/", "root", "localhost"):
+            assert private not in content
+
+
+def test_a_record_of_format_1_reads_with_unknown_where_it_does_not_say():
+    found = read_record(PUBLISHED / "ResNet18-32px-scratch-writeup.json")
+    assert found.format == 1
+    assert found.settings == {}
+    for name in ("engine", "system", "code", "command", "started", "final_weights_sha256"):
+        assert found.told(name) == "unknown"
+    assert found.told("precision") == "bfloat16"
+    # it was one of 25 that shared a GPU
+    assert found.told("seconds_valid") is False
+    alone = read_record(PUBLISHED / "ResNet18-32px-scratch-smoke.json")
+    assert alone.told("seconds_valid") == "unknown"
+
+
+def test_25_published_runs_shared_one_gpu():
+    runs = [read_record(path) for path in PUBLISHED.glob("*.json")]
+    shared = [one for one in runs if one.format == 1 and one.told("seconds_valid") is False]
+    assert len(shared) == 25
+
+
+def test_the_records_of_format_1_are_as_they_were_written():
+    digests = []
+    for path in sorted(PUBLISHED.glob("*.json")):
+        if read_record(path).format == 1:
+            digests.append(hashlib.sha256(path.read_bytes()).hexdigest())
+    assert len(digests) == 75
+    assert hashlib.sha256(" ".join(digests).encode()).hexdigest() == FORMAT_1_DIGEST
 
 
 def test_a_run_on_other_pictures_lies_under_their_fingerprint_without_its_checkpoint(
@@ -137,12 +229,12 @@ def test_a_recipe_with_a_rate_of_its_own_never_took_an_old_budgets():
 def test_what_ships_is_true(own_folder_is_empty):
     runs = load_runs()
     assert len(runs) == len(list(PUBLISHED.glob("*.json"))) > 0
-    for run in runs:
-        assert check_record(run.path) == [], run.id
-        assert run.provenance["data"]["name"] == "CIFAR-100"
-        assert run.id == run.experiment.id
-        assert run.path.stat().st_size < 30_000
-        assert run.predictions_path.stat().st_size < 150_000
+    for found in runs:
+        assert check_record(found.path) == [], found.id
+        assert found.provenance["data"]["name"] == "CIFAR-100"
+        assert found.id == found.experiment.id
+        assert found.path.stat().st_size < 30_000
+        assert found.predictions_path.stat().st_size < 150_000
 
 
 @pytest.fixture

@@ -236,6 +236,13 @@ def test_two_records_of_one_experiment_are_not_published(finished, own):
         publish(own)
 
 
+def test_runs_that_were_made_again_to_be_compared_are_not_published(finished, own):
+    copy_as_true(finished, own)
+    copy_as_true(finished, own / "reproduced")
+    (path,) = publish(own)
+    assert path.stem == finished.experiment.id
+
+
 def test_another_run_of_what_is_published_needs_to_be_asked_for(finished, own):
     path = copy_as_true(finished, own)
     (published,) = publish(own)
