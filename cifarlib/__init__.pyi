@@ -68,6 +68,7 @@ from .runs.record import (
 )
 from .runs.store import (
     find_run as find_run,
+    find_superseded as find_superseded,
     largest_run as largest_run,
     load_runs as load_runs,
 )
@@ -77,9 +78,12 @@ from .runs.run import (
 )
 from .report.tables import (
     comparison as comparison,
+    distance_to_published as distance_to_published,
     literature as literature,
     measured_batch_norm as measured_batch_norm,
     measured_speeds as measured_speeds,
+    published_curve as published_curve,
+    published_curves as published_curves,
     published_table as published_table,
     summary as summary,
 )

@@ -252,9 +252,11 @@ def _print_superclasses(images: "ImageSet") -> None:
 
 def _check_records(runs_dir: str | None) -> int:
     from .runs.check import check_record
-    from .runs.store import record_paths
+    from .runs.store import record_paths, superseded_paths
 
     paths = record_paths(runs_dir)
+    for run_id, path in superseded_paths().items():
+        paths[f"superseded {run_id}"] = path
     if not paths:
         print("no runs")
     all_good = True

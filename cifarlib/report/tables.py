@@ -33,6 +33,40 @@ def published_table() -> pd.DataFrame:
     return pd.read_csv(TABLES / "test_accuracy.csv")
 
 
+def published_curves() -> pd.DataFrame:
+    """Return the write-up's training curves, read off its plots, a row an epoch of each panel.
+
+    Columns: image_size, backbone, init, epoch, train_loss, valid_loss (nats), train_accuracy,
+    valid_accuracy (fractions). A reading is off by 0.03 points of accuracy or 0.003 nats at most;
+    it is empty where the line leaves its panel.
+    """
+    return pd.read_csv(TABLES / "published_curves.csv")
+
+
+def published_curve(backbone: str, image_size: int, init: str) -> pd.DataFrame:
+    """Return one panel's curve of published_curves, by epoch; empty where none was published."""
+    curves = published_curves()
+    is_it = (
+        (curves.backbone == backbone) & (curves.image_size == image_size) & (curves.init == init)
+    )
+    return curves[is_it].set_index("epoch")
+
+
+def distance_to_published(run: Run) -> dict[str, float]:
+    """Return how far a run's accuracies lie from the published curve of its cell.
+
+    "valid" and "train": the root of the mean square over the epochs that both have, in points.
+    """
+    experiment = run.experiment
+    published = published_curve(experiment.backbone, experiment.image_size, experiment.init)
+    ours = run.history.set_index("epoch")
+    distances = {}
+    for part in ("valid", "train"):
+        difference = 100 * (ours[f"{part}_accuracy"] - published[f"{part}_accuracy"])
+        distances[part] = float(np.sqrt(np.square(difference.dropna()).mean()))
+    return distances
+
+
 def literature() -> pd.DataFrame:
     """Return CIFAR-100 results of 2013-2020, a row a paper.
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from ..config import COMPARED, Experiment
 from ..utils.errors import unknown
-from ..utils.files import PACKAGE, expanded, user_folder, write_bytes
+from ..utils.files import PACKAGE, ensure_folder, expanded, user_folder, write_bytes
 from .check import check_record
 from .record import RECORD, Run, read_record, todays_id
 
 PUBLISHED = PACKAGE / "published" / "records"
+SUPERSEDED = PACKAGE / "published" / "superseded"  # what another run took the place of
 REPRODUCED = "reproduced"  # the folder of runs that were made again, beside one's own
 
 
@@ -39,6 +40,16 @@ def find_own_run(run_id: str, *, runs_dir: str | Path | None = None) -> Run | No
 def find_published_run(run_id: str) -> Run | None:
     """Return the published run of that id, or None."""
     return _read_if_there(_published_paths().get(run_id))
+
+
+def find_superseded(run_id: str) -> Run | None:
+    """Return the run that was published under that id before the one that now is, or None."""
+    return _read_if_there(superseded_paths().get(run_id))
+
+
+def superseded_paths() -> dict[str, Path]:
+    """Return where each record is that another took the place of, by its id."""
+    return {todays_id(path.stem): path for path in sorted(SUPERSEDED.glob("*.json"))}
 
 
 def find_run(experiment: Experiment | str, *, runs_dir: str | Path | None = None) -> Run | None:
@@ -192,7 +203,8 @@ def publish(source: str | Path, *, replace: bool = False) -> list[Path]:
     """Copy the records below `source` into the package and return where each is now.
 
     Raises ValueError, and copies none, if one fails its check, if two are of one experiment, or if
-    another of its experiment is published already, unless `replace`.
+    another of its experiment is published already, unless `replace`: that one is then kept among
+    the superseded, where there must be none of its name yet.
     """
     source = expanded(source)
     runs: dict[str, Run] = {}
@@ -212,6 +224,8 @@ def publish(source: str | Path, *, replace: bool = False) -> list[Path]:
             problems.append("it was not trained on CIFAR-100")
         if not replace and _is_published_otherwise(run):
             problems.append("another run of its experiment is published: --replace takes its place")
+        if _would_bury_another(run):
+            problems.append(f"{SUPERSEDED} holds an earlier run of it: move that away")
         if problems:
             raise ValueError(f"cannot publish {run.path}: {'; '.join(problems)}")
     return [_publish(run) for run in runs.values()]
@@ -227,10 +241,29 @@ def _publish(run: Run) -> Path:
     target = PUBLISHED / f"{run.experiment.id}.json"
     there = _published_paths().get(run.experiment.id)
     if there is not None and _is_published_otherwise(run):
-        # the record goes first, so that a stop leaves none rather than one with another's files
-        there.unlink()
-        there.with_suffix(".npz").unlink(missing_ok=True)
+        _supersede(there)
     # predictions first, so that a record never lacks them
     write_bytes(target.with_suffix(".npz"), run.predictions_path.read_bytes())
     write_bytes(target, run.path.read_bytes())
     return target
+
+
+def _would_bury_another(run: Run) -> bool:
+    """Say whether what a run takes the place of would itself take another's among superseded."""
+    there = _published_paths().get(run.experiment.id)
+    if there is None or not _is_published_otherwise(run):
+        return False
+    earlier = superseded_paths().get(run.experiment.id)
+    return earlier is not None and earlier.read_bytes() != there.read_bytes()
+
+
+def _supersede(path: Path) -> None:
+    """Move a published record and its predictions, as they are, to the superseded ones."""
+    predictions = path.with_suffix(".npz")
+    ensure_folder(SUPERSEDED)
+    # copies first: a stop leaves the record in both places rather than in none
+    write_bytes(SUPERSEDED / predictions.name, predictions.read_bytes())
+    write_bytes(SUPERSEDED / path.name, path.read_bytes())
+    # the record goes before its predictions, so that it is never there with another's
+    path.unlink()
+    predictions.unlink()

@@ -35,5 +35,6 @@ def own(as_true, monkeypatch, tmp_path) -> Path:
     """An empty folder of one's own runs, beside an empty one of published records."""
     (tmp_path / "published").mkdir()
     monkeypatch.setattr("cifarlib.runs.store.PUBLISHED", tmp_path / "published")
+    monkeypatch.setattr("cifarlib.runs.store.SUPERSEDED", tmp_path / "superseded")
     monkeypatch.setenv("CIFARLIB_RUNS", str(tmp_path / "own"))
     return tmp_path / "own"

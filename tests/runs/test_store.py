@@ -13,9 +13,11 @@ from cifarlib.runs.store import (
     fair_runs,
     find_own_run,
     find_published_run,
+    find_superseded,
     publish,
     record_paths,
 )
+from cifarlib.utils.files import write_bytes
 
 OLD_IDS = {
     "ResNet18-32px-imagenet-writeup_1e-3": "ResNet18-32px-imagenet-writeup-lr_0.001",
@@ -257,24 +259,52 @@ def test_another_run_of_what_is_published_needs_to_be_asked_for(finished, own):
     publish(own, replace=True)
     assert find_published_run(SMOKE.id).provenance["device"] == "another machine"
     assert check_record(published) == []
+    # what was there is kept, as it was
+    earlier = find_superseded(SMOKE.id)
+    assert earlier.path.read_bytes() == before
+    assert check_record(earlier.path) == []
 
 
-def test_a_stop_while_a_published_record_is_replaced_leaves_no_false_pair(
-    finished, own, monkeypatch
+def test_a_superseded_record_is_not_buried_under_another(finished, own):
+    path = copy_as_true(finished, own)
+    publish(own)
+    for device in ("a second machine", "a third machine"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        record["provenance"]["device"] = device
+        write_signed(path, record)
+        if device == "a second machine":
+            publish(own, replace=True)
+    with pytest.raises(ValueError, match="holds an earlier run of it: move that away"):
+        publish(own, replace=True)
+    assert find_published_run(SMOKE.id).provenance["device"] == "a second machine"
+    assert find_superseded(SMOKE.id).provenance["device"] == finished.provenance["device"]
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_a_stop_while_a_published_record_is_replaced_loses_none_and_pairs_none_falsely(
+    writes, finished, own, monkeypatch
 ):
     path = copy_as_true(finished, own)
     publish(own)
     record = json.loads(path.read_text(encoding="utf-8"))
     record["provenance"]["device"] = "another machine"
     write_signed(path, record)
+    left = iter(range(writes))
 
     def stopped(target, content):
-        raise KeyboardInterrupt
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        write_bytes(target, content)
 
     with monkeypatch.context() as patch:
         patch.setattr("cifarlib.runs.store.write_bytes", stopped)
         with pytest.raises(KeyboardInterrupt):
             publish(own, replace=True)
-    assert find_published_run(SMOKE.id) is None
-    publish(own)
+    kept = [found for found in (find_published_run(SMOKE.id), find_superseded(SMOKE.id)) if found]
+    assert any(found.provenance["device"] != "another machine" for found in kept)
+    for found in kept:
+        assert check_record(found.path) == []
+    publish(own, replace=True)
+    assert find_published_run(SMOKE.id).provenance["device"] == "another machine"
     assert check_record(find_published_run(SMOKE.id).path) == []
+    assert check_record(find_superseded(SMOKE.id).path) == []
