@@ -8,7 +8,13 @@ import pytest
 
 from cifarlib import load_cifar100
 
-SETTINGS = ("CIFARLIB_SAVE_FIGURES", "CIFARLIB_WEIGHTS", "CIFARLIB_BUDGET", "CIFARLIB_RECORDS")
+SETTINGS = (
+    "CIFARLIB_SAVE_FIGURES",
+    "CIFARLIB_WEIGHTS",
+    "CIFARLIB_BUDGET",
+    "CIFARLIB_RECORDS",
+    "CIFARLIB_ENGINE",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,5 +1,7 @@
 """How the training step is driven: operation by operation, or replayed as one CUDA graph."""
 
+import os
+
 import torch
 from torch import nn
 
@@ -8,16 +10,23 @@ from ..utils.errors import first_line, unknown
 from ..utils.progress import say
 from .device import Device
 
+VARIABLE = "CIFARLIB_ENGINE"
 # between a replay's logits and the model's, as a share of the largest; bfloat16 keeps three digits
 GRAPH_TOLERANCE = 0.01
 
 
 def choose_engine(device: Device) -> str:
-    """Choose by rule: "graph" on an NVIDIA GPU, else "eager".
+    """Choose by rule: "graph" on an NVIDIA GPU, else "eager"; CIFARLIB_ENGINE decides otherwise.
 
     A GPU is done with a batch of 64 small pictures before a CPU has launched its operations one by
-    one; a graph launches all at once. A device that is to be as PyTorch comes is eager.
+    one; a graph launches all at once. A device that is to be as PyTorch comes is eager. Raises
+    ValueError where CIFARLIB_ENGINE names no engine.
     """
+    asked = os.environ.get(VARIABLE)
+    if asked:
+        if asked not in ENGINES:
+            raise unknown(VARIABLE, asked, ENGINES)
+        return asked
     if device.torch_device.type == "cuda" and device.fast:
         return "graph"
     return "eager"

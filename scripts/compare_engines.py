@@ -1,0 +1,90 @@
+"""Train four nets for two epochs eagerly and as a CUDA graph, and compare their numbers.
+
+    python scripts/compare_engines.py
+
+Needs an NVIDIA GPU. Exit code 1 where a loss or an accuracy differs in the fourth decimal: then no
+record is to be made with the graph, and CIFARLIB_ENGINE=eager trains without it.
+"""
+
+import argparse
+import sys
+
+import pandas as pd
+import torch
+
+from cifarlib import (
+    Experiment,
+    Trainer,
+    choose_device,
+    create_model,
+    eval_transform,
+    load_cifar100,
+    make_loader,
+    split_folds,
+    train_transform,
+)
+from cifarlib.config import ENGINES
+
+BACKBONES = ("EfficientNet_b0", "ResNet18", "ResNet50", "SE-ResNeXt50")
+PICTURES = 400  # that are learned from: six whole batches and an odd one
+EPOCHS = 2
+MOST_DIFFERENCE = 5e-5
+
+
+def history_of(experiment: Experiment, engine: str) -> pd.DataFrame:
+    """Return two epochs' losses and accuracies under an engine; ValueError if it was not used."""
+    train, valid = split_folds(load_cifar100("train", own_pictures=False))
+    torch.manual_seed(experiment.seed)
+    model = create_model(experiment.backbone, image_size=experiment.image_size)
+    train_loader = make_loader(
+        train[:PICTURES],
+        train_transform(experiment.image_size, normalize=False),
+        shuffle=True,
+        num_workers=0,
+    )
+    valid_loader = make_loader(
+        valid[:PICTURES],
+        eval_transform(experiment.image_size, normalize=False),
+        num_workers=0,
+    )
+    trainer = Trainer(
+        model,
+        train_loader,
+        valid_loader,
+        choose_device(model),
+        epochs=EPOCHS,
+        lr=experiment.learning_rate,
+        engine=engine,
+    )
+    for _ in trainer:
+        pass
+    if trainer.driven.engine != engine:
+        raise ValueError(f"{experiment.backbone} cannot be trained with engine {engine}")
+    return trainer.frame.drop(columns="seconds")
+
+
+def main() -> int:
+    """Compare the engines on each net, a line each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--backbone", nargs="+", default=BACKBONES, help="Compare these nets.")
+    parser.add_argument("--image-size", type=int, default=32, help="Pixels a side (default: 32).")
+    asked = parser.parse_args()
+    if not torch.cuda.is_available():
+        print("error: a CUDA graph needs an NVIDIA GPU, and there is none", file=sys.stderr)
+        return 2
+    largest = 0.0
+    try:
+        for backbone in asked.backbone:
+            experiment = Experiment(backbone, asked.image_size, "scratch", "smoke")
+            one, other = (history_of(experiment, engine) for engine in ENGINES)
+            difference = float((one - other).abs().to_numpy().max())
+            print(f"{backbone}, {asked.image_size} px: {difference:.1e} apart at most")
+            largest = max(largest, difference)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return int(largest > MOST_DIFFERENCE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
