@@ -82,6 +82,7 @@ from .report.tables import (
     literature as literature,
     measured_batch_norm as measured_batch_norm,
     measured_speeds as measured_speeds,
+    measured_weight_scale as measured_weight_scale,
     published_curve as published_curve,
     published_curves as published_curves,
     published_table as published_table,

@@ -15,7 +15,7 @@ import pytest
 from cifarlib import BACKBONES, largest_run, published_table
 from cifarlib.config import IMAGE_SIZES
 from cifarlib.report.tables import KINDS
-from cifarlib.runs.store import find_published_run
+from cifarlib.runs.store import find_published_run, find_superseded
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -198,7 +198,10 @@ def recorded(run_id: str, measure: str) -> float:
 
     A measure is column@last, @best (by accuracy), @lowest (by loss) or @epoch.
     """
-    run = find_published_run(run_id)
+    if run_id.startswith("superseded "):
+        run = find_superseded(run_id.removeprefix("superseded "))
+    else:
+        run = find_published_run(run_id)
     assert run, f"no record of {run_id}"
     history = run.history.set_index("epoch", drop=False)
     places = {

@@ -91,6 +91,15 @@ def measured_batch_norm() -> pd.DataFrame:
     return pd.read_csv(TABLES / "batch_norm.csv")
 
 
+def measured_weight_scale() -> pd.DataFrame:
+    """Return the scale of the compressed ImageNet weights (scripts/rescale_weights.py).
+
+    Columns: backbone, layer (a convolution, from the first to the last), deviation (of its weights,
+    as they were published), he_deviation (that of He's initialisation).
+    """
+    return pd.read_csv(TABLES / "weight_scale.csv")
+
+
 def summary(runs: Mapping[str, Run | None]) -> pd.DataFrame:
     """Return the rounded numbers behind the curves, a row a backbone; no test score.
 
@@ -198,7 +207,7 @@ def comparison() -> pd.DataFrame:
     """Return the write-up's test table with ours beside it: a row for each size and backbone.
 
     Columns: KINDS × (ours, budget, published), in %; "open" where no run is recorded, "–" where
-    none was published. Ours are on CIFAR-100, as the published are.
+    none was published; † where Run.is_held_back. Ours are on CIFAR-100, as the published are.
     """
     published = published_table().set_index(["image_size", "backbone"])
     cells = pd.MultiIndex.from_product([IMAGE_SIZES, BACKBONES], names=published.index.names)
@@ -218,7 +227,10 @@ def _ours_in_words(run: Run | None, measure: str) -> list[str]:
     """Return a run's accuracy and its budget."""
     if run is None:
         return ["open", ""]
-    return [f"{run.test[measure]:.1%}", run.experiment.budget]
+    budget = run.experiment.budget
+    if run.is_held_back:
+        budget += " †"
+    return [f"{run.test[measure]:.1%}", budget]
 
 
 def _published_in_words(accuracy: float) -> str:

@@ -22,6 +22,9 @@ READ = (1, 2)  # the formats that are read
 UNKNOWN = "unknown"  # what a record of format 1 says of what it was not asked to tell
 # several runs of format 1 shared this card, each in a fraction of its time
 SHARED_DEVICE = "NVIDIA H200"
+# compressed weights at 1.2 to 20 times He's scale, and the rate that is too small for them
+AS_COMPRESSED = "ImageNet-1k, product-quantised"
+SMALL_STEP = 1e-4
 RECORD = "record.json"
 PREDICTIONS = "predictions.npz"  # in older records; newer ones name theirs
 BEST = "best.safetensors"  # the same
@@ -92,6 +95,16 @@ class Run:
         if self.data_id == "":
             return ""
         return self.provenance["data"]["name"]
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether it was fine-tuned at 1e-4 from weights that are too large for so small a step.
+
+        They are compressed ones at the scale at which they were published: see notebook 04.
+        """
+        weights = self.provenance["weights"] or {}
+        is_large = weights.get("origin") == AS_COMPRESSED
+        return is_large and self.experiment.learning_rate <= SMALL_STEP
 
     @property
     def predictions_path(self) -> Path:

@@ -1,14 +1,21 @@
 """Tables say what is recorded, what was published, and what is open."""
 
+from dataclasses import replace
+
 import pytest
 
 from cifarlib import (
     BACKBONES,
     collect_runs,
     comparison,
+    distance_to_published,
+    find_superseded,
     literature,
     measured_batch_norm,
     measured_speeds,
+    measured_weight_scale,
+    published_curve,
+    published_curves,
     published_table,
     summary,
 )
@@ -25,6 +32,49 @@ def test_the_comparison_has_every_cell_with_ours_beside_the_published():
     assert ours["budget"] == run.experiment.budget
     published = published_table().set_index(["image_size", "backbone"])
     assert ours["published"] == f"{published.accuracy_scratch[32, 'ResNet18']:.1%}"
+
+
+def test_a_cell_whose_weights_were_too_large_for_its_steps_is_marked():
+    table = comparison()["fine-tuned"]
+    for (size, backbone), row in table.iterrows():
+        run = largest_run(backbone, size, "imagenet", cifar100=True)
+        assert row["budget"].endswith(" †") == bool(run and run.is_held_back)
+    assert find_superseded("ResNet18-32px-imagenet-writeup").is_held_back
+    # ten times the rate makes up for it; and what begins from scratch has no such weights
+    assert not find_superseded("ResNet18-32px-imagenet-writeup-lr_0.001").is_held_back
+    assert not find_published_run("ResNet18-32px-scratch-writeup").is_held_back
+
+
+def test_the_published_curves_are_those_of_every_panel():
+    curves = published_curves()
+    assert len(curves) == 3 * 4 * (50 + 10)
+    curve = published_curve("ResNet18", 32, "imagenet")
+    assert list(curve.index) == list(range(1, 11))
+    # the curve's best is the published test accuracy, but for validation against test
+    tested = published_table().set_index(["image_size", "backbone"])
+    assert abs(curve.valid_accuracy.max() - tested.accuracy_pretrained[32, "ResNet18"]) < 0.017
+    assert published_curve("EfficientNet_lite0", 32, "imagenet").empty
+
+
+def test_the_distance_to_a_published_curve_is_in_points_over_the_epochs():
+    run = find_published_run("ResNet18-32px-scratch-writeup")
+    curve = published_curve("ResNet18", 32, "scratch")
+    history = run.history.assign(
+        valid_accuracy=curve.valid_accuracy.to_numpy() + 0.02,
+        train_accuracy=curve.train_accuracy.to_numpy(),
+    )
+    distances = distance_to_published(replace(run, history=history))
+    assert distances == pytest.approx({"valid": 2.0, "train": 0.0})
+    # what is said of it beside the curves' file
+    assert distance_to_published(run) == pytest.approx({"valid": 1.0, "train": 2.1}, abs=0.05)
+
+
+def test_the_compressed_weights_are_larger_than_hes_in_every_layer():
+    layers = measured_weight_scale()
+    ratio = layers.deviation / layers.he_deviation
+    assert layers.backbone.value_counts().to_dict() == {"ResNet50": 53, "ResNet18": 20}
+    assert ratio.min() > 1.2
+    assert ratio.max() < 20.2
 
 
 def test_a_cell_without_a_record_is_open(monkeypatch, tmp_path):
