@@ -52,7 +52,7 @@ def generate_anew():
 def no_workers_unasked():
     """Load pictures in the process itself, unless a test asks for workers.
 
-    A loader's workers wait for a core that nobody uses, which there is none of while tests run.
+    A loader's workers come after whatever else runs, and tests that share the cores leave little.
     """
     most = loader.MOST_WORKERS
     loader.MOST_WORKERS = 0

@@ -1,5 +1,6 @@
 """A batch's randomness depends on (seed, epoch, position) alone."""
 
+import multiprocessing
 import os
 
 import pytest
@@ -10,10 +11,12 @@ from hypothesis import strategies as st
 from cifarlib import make_loader, train_transform
 from cifarlib.data import loader
 from cifarlib.data.loader import (
+    WORKERS_NICE,
     AugmentedImages,
     EpochBatches,
     WorkersLost,
     _say_unless_hung_up,
+    _step_aside,
     without_workers,
 )
 
@@ -122,3 +125,22 @@ def test_there_are_no_more_workers_than_cores_that_may_be_used(monkeypatch):
     monkeypatch.setattr(loader, "MOST_WORKERS", 4)
     monkeypatch.setattr("os.cpu_count", lambda: 64)
     assert loader._default_workers() <= len(os.sched_getaffinity(0))
+
+
+def say_priority(found) -> None:
+    """Be a loader's worker, and tell how it is scheduled."""
+    _step_aside(0)
+    found.put((os.nice(0), os.sched_getscheduler(0)))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="Linux's")
+def test_a_worker_yields_to_the_step_and_still_gets_a_share_of_a_busy_machine():
+    context = multiprocessing.get_context("fork")
+    found = context.Queue()
+    worker = context.Process(target=say_priority, args=(found,))
+    worker.start()
+    niceness, policy = found.get(timeout=30)
+    worker.join()
+    assert niceness == min(19, os.nice(0) + WORKERS_NICE)
+    # not SCHED_IDLE, which a busy machine never runs
+    assert policy == os.SCHED_OTHER

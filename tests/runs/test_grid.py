@@ -8,7 +8,7 @@ from helpers import SMOKE, TOO_DEEP, assert_same_records
 from joblib import cpu_count
 
 from cifarlib import grid
-from cifarlib.runs.grid import run_grid
+from cifarlib.runs.grid import _workers_for_each, run_grid
 
 CELLS = grid("smoke", backbones=["test_resnet", TOO_DEEP], image_sizes=[16], inits=["scratch"])
 FAILS = f"{TOO_DEEP}-16px-scratch-smoke"
@@ -90,3 +90,22 @@ def test_a_dask_address_is_asked_for_its_cluster(monkeypatch):
     }
     with dask.config.set(settings), pytest.raises(OSError, match=r"127\.0\.0\.1:9"):
         run_grid([SMOKE], backend="dask")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "threads", "workers"),
+    [
+        (False, None, None),
+        (False, 1, 0),
+        (True, None, None),
+        (True, 1, 1),
+        (True, 2, 2),
+        (True, 9, 4),
+    ],
+)
+def test_beside_a_gpu_each_run_has_its_share_of_the_cores_as_workers(
+    gpu, threads, workers, monkeypatch
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
+    monkeypatch.setattr("cifarlib.runs.grid.MOST_WORKERS", 4)
+    assert _workers_for_each(threads) == workers
