@@ -249,6 +249,9 @@ def test_results_are_filtered_and_sorted(call, tmp_path):
     assert accuracies == sorted(accuracies, reverse=True)
     by_word = call(*asked, "--sort", "backbone", "--filter", "budget=smoke")
     assert run_ids(by_word)[0].startswith("EfficientNet_b0")
+    by_epochs = call(*asked, "--sort", "epochs", "--filter", "lr=1e-3", "budget=writeup")
+    assert [row.split()[1] for row in by_epochs.stdout.splitlines()[1:]][:1] == ["50"]
+    assert [row.split()[1] for row in by_epochs.stdout.splitlines()[1:]][-1:] == ["10"]
     shared = call(*asked, "--filter", "seconds_valid=False", "engine=unknown")
     assert len(run_ids(shared)) == 25
 

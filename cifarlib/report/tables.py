@@ -1,7 +1,9 @@
 """Tables: the write-up's published numbers and the literature's as data, and ours beside them."""
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -177,10 +179,10 @@ def chosen_runs(
             raise ValueError(f"got filter {wish!r}, expected name=value, such as backbone=ResNet18")
         if name not in names:
             raise unknown("filter", name, names)
-        values = sorted({str(facts.get(name)) for _, facts in described})
-        if value not in values:
-            raise unknown(name, value, values)
-        described = [(run, facts) for run, facts in described if str(facts.get(name)) == value]
+        chosen = [(run, facts) for run, facts in described if _is(facts.get(name), value)]
+        if not chosen:
+            raise unknown(name, value, sorted({str(facts.get(name)) for _, facts in described}))
+        described = chosen
     if sort is not None:
         if sort not in names:
             raise unknown("column", sort, names)
@@ -196,9 +198,17 @@ def _described(run: Run) -> dict[str, Any]:
     return facts | {str(name): value for name, value in row.items()}
 
 
+def _is(value: Any, text: str) -> bool:
+    """Say whether a value is what a text names: "1e-3" is 0.001."""
+    if isinstance(value, Real) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError):
+            return float(text) == value
+    return str(value) == text
+
+
 def _place(value: Any) -> tuple:
     """Return a key that puts numbers first, the largest before others, then words by the letter."""
-    if isinstance(value, int | float):
+    if isinstance(value, Real):
         return (0, -value, "")
     return (1, 0, str(value))
 

@@ -38,7 +38,7 @@ MADE_IN_2: dict[str, Any] = {
 }
 SETTINGS = ("epochs", "lr", "pictures", "recipe", "policy_steps", "network", "weights")
 # how a folder on somebody's machine or an e-mail's address is recognised
-PRIVATE = re.compile(r"(^|[\s='\"])(/|~|[A-Za-z]:[\\/])\w|\w@\w")
+PRIVATE = re.compile(r"(^|[\s='\"(:,])(/|~|\.\./|[A-Za-z]:[\\/])\w|\\\\\w|file://|\w@[\w-]+\.\w")
 PRECISIONS = ("float32", "bfloat16", "float16")
 YEAR = 366 * 24 * 60 * 60  # seconds
 PARTS = ("train", "valid", "test")

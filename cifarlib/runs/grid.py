@@ -1,6 +1,7 @@
 """Many runs, in parallel where that is faster; one that fails does not stop the others."""
 
 import contextlib
+import multiprocessing
 import os
 import tempfile
 import threading
@@ -130,7 +131,8 @@ def _workers_for_each(threads: int | None) -> int | None:
     """
     if threads is None:
         return None
-    if torch.cuda.is_available():
+    # Dask's processes are not allowed any
+    if torch.cuda.is_available() and not multiprocessing.current_process().daemon:
         return min(MOST_WORKERS, threads)
     return 0
 

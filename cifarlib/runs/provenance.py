@@ -23,7 +23,7 @@ from .record import UNKNOWN, Run
 
 LIBRARIES = ("torch", "torchvision", "timm", "albumentations", "numpy")
 # what is told of a run that goes on elsewhere, for each stretch of its epochs
-SURROUNDINGS = ("device", "precision", "engine", "system", "code", "versions")
+SURROUNDINGS = ("device", "precision", "system", "code", "versions")
 PATIENCE = 10  # seconds, for another program's answer
 
 
@@ -103,12 +103,11 @@ def provenance_of(
     weights: Weights | None,
     device: Device,
     *,
-    engine: str,
     command: str | None = None,
 ) -> dict[str, Any]:
     """Return how a run is made, as far as that is known before it.
 
-    engine: see training/engine.py. command: the command line, without folders; None: see
+    command: the command line, without folders; None: see
     called_from. No name of a machine or a user, no folder and no address is among it.
     """
     weights_said = None
@@ -142,7 +141,6 @@ def provenance_of(
         "settings": settings_of(experiment, weights),
         "device": describe_device(device.torch_device),
         "precision": device.precision,
-        "engine": engine,
         "system": _system(),
         "cuda": _cuda(),
         "code": code_version(),
@@ -156,7 +154,7 @@ def provenance_after(experiment: Experiment, trainer: Trainer) -> dict[str, Any]
     sharing = trainer.sharing
     made: dict[str, Any] = {
         "determinism": _determinism(experiment),
-        "engine": trainer.driven.engine,  # where a graph could not be captured, another than chosen
+        "engine": trainer.engines[-1],
         "batch_pieces": trainer.micro_batches,
         "started": trainer.stretches[0]["started"],
         "ended": utc_now(),
@@ -164,8 +162,10 @@ def provenance_after(experiment: Experiment, trainer: Trainer) -> dict[str, Any]
         "seconds_valid": sharing.seconds_valid,
         "runs_side_by_side": sharing.runs,
         "cores_of_others": round(sharing.others_cores, 2),
-        "peak_memory_gb": round(peak_memory(), 2),
+        "peak_memory_gb": float(f"{peak_memory():.3g}"),
     }
+    if len(trainer.engines) > 1:
+        made["engines"] = trainer.engines
     if len(trainer.stretches) > 1:
         made["stretches"] = trainer.stretches
     return made

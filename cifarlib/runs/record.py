@@ -65,7 +65,7 @@ class Run:
         """Return a part of the provenance, "unknown" where an older record does not say.
 
         Such as engine, precision, device, system, cuda, code, command, started and ended (UTC),
-        seconds_valid (whether the run had the machine to itself), peak_memory_gb.
+        seconds_valid (whether nothing else was seen on the machine), peak_memory_gb.
         """
         shared = self.format == 1 and self.provenance["device"] == SHARED_DEVICE
         if name == "seconds_valid" and shared:

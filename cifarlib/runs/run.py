@@ -26,7 +26,6 @@ from ..models.backbones import create_model
 from ..models.weights import MissingWeights, Weights, digest_of_tensors, find_weights
 from ..training.checkpoint import peek_state
 from ..training.device import choose_device
-from ..training.engine import choose_engine
 from ..training.trainer import Trainer, copy_to_cpu, fit
 from ..utils.files import ensure_folder, expanded
 from ..utils.progress import say
@@ -144,7 +143,8 @@ def train_first(
         )
         fit(trainer, name=folder.name, until=epochs)
         (folder / CHECKPOINT).unlink(missing_ok=True)
-    return trainer.frame, provenance
+        trainer.driven.stop()
+    return trainer.frame, provenance | {"engine": trainer.engines[-1]}
 
 
 def run_identity(experiment: Experiment, train: ImageSet, test: ImageSet) -> str:
@@ -256,6 +256,7 @@ def _train(
     if progress is True:  # nobody sees lines among several bars
         say(f"data: {parts.train!r} to learn from")
     fit(trainer, name=folder.name, progress=progress)
+    trainer.driven.stop()
 
     final_weights = digest_of_tensors(copy_to_cpu(model.state_dict()))
     model.load_state_dict(trainer.best_state)
@@ -306,11 +307,12 @@ def _make_trainer(
         parts,
         weights,
         device,
-        engine=choose_engine(device),
         command=command,
     )
     train_loader, valid_loader, test_loader = _make_loaders(experiment, parts, num_workers)
     _remove_finished_checkpoint(folder)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
     trainer = Trainer(
         model,
         train_loader,

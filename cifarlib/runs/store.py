@@ -125,6 +125,11 @@ def _published_paths() -> dict[str, Path]:
         raise unknown("CIFARLIB_RECORDS", asked, ("shown", "none"))
     if asked == "none":  # as if the package had come without
         return {}
+    return _all_published_paths()
+
+
+def _all_published_paths() -> dict[str, Path]:
+    """Return where each published record is, hidden or not."""
     return {todays_id(path.stem): path for path in PUBLISHED.glob("*.json")}
 
 
@@ -232,14 +237,14 @@ def publish(source: str | Path, *, replace: bool = False) -> list[Path]:
 
 
 def _is_published_otherwise(run: Run) -> bool:
-    there = _published_paths().get(run.experiment.id)
+    there = _all_published_paths().get(run.experiment.id)
     return there is not None and there.read_bytes() != run.path.read_bytes()
 
 
 def _publish(run: Run) -> Path:
     """Copy one record and its predictions into the package."""
     target = PUBLISHED / f"{run.experiment.id}.json"
-    there = _published_paths().get(run.experiment.id)
+    there = _all_published_paths().get(run.experiment.id)
     if there is not None and _is_published_otherwise(run):
         _supersede(there)
     # predictions first, so that a record never lacks them
@@ -250,7 +255,7 @@ def _publish(run: Run) -> Path:
 
 def _would_bury_another(run: Run) -> bool:
     """Say whether what a run takes the place of would itself take another's among superseded."""
-    there = _published_paths().get(run.experiment.id)
+    there = _all_published_paths().get(run.experiment.id)
     if there is None or not _is_published_otherwise(run):
         return False
     earlier = superseded_paths().get(run.experiment.id)

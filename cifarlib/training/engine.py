@@ -1,5 +1,6 @@
 """How the training step is driven: operation by operation, or replayed as one CUDA graph."""
 
+import gc
 import os
 
 import torch
@@ -52,17 +53,35 @@ class Driven(nn.Module):
         self.batch_size = batch_size
         self._replays: dict[torch.Size, nn.Module] = {}  # by the shape of the batch
 
+    @property
+    def used(self) -> str:
+        """The engine that whole batches have been driven by so far."""
+        if self._replays:
+            return "graph"
+        return "eager"
+
+    def stop(self) -> None:
+        """Go on eagerly, and give the memory of captured passes back."""
+        self.engine = "eager"
+        self._replays.clear()
+        if self.device.torch_device.type == "cuda":
+            gc.collect()  # a captured pass holds itself
+            torch.cuda.empty_cache()
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits (N, C) of prepared images."""
         if self.engine == "eager" or not self.training or len(images) != self.batch_size:
             return self.model(images)
         if images.shape not in self._replays:
+            problem = ""
             try:
                 self._replays[images.shape] = capture(self.model, images, self.device)
-            # torch says in several ways that a pass cannot be captured
-            except (RuntimeError, ValueError, NotImplementedError, AssertionError) as error:
-                say(f"no CUDA graph ({first_line(error)}): this net is trained eagerly")
-                self.engine = "eager"
+            # torch says in several ways that a pass cannot be captured; TypeError: an older torch
+            except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+                problem = first_line(error)
+            if problem:  # no longer within the except, which would keep what the capture allocated
+                say(f"no CUDA graph ({problem}): this net is trained eagerly")
+                self.stop()
                 return self.model(images)
         return self._replays[images.shape](images)
 
@@ -97,7 +116,12 @@ def capture(model: nn.Module, images: torch.Tensor, device: Device) -> nn.Module
     try:
         # a cache of weights in lower precision would outlive the pass that it was made in
         with device.autocast(cache=False):
-            torch.cuda.make_graphed_callables(replay, (images.clone(),))
+            # thread_local, for the loader's thread pins memory meanwhile
+            torch.cuda.make_graphed_callables(
+                replay,
+                (images.clone(),),
+                capture_error_mode="thread_local",
+            )
             back_to_before()
             expected = model(images).detach().float()
             back_to_before()
@@ -105,6 +129,10 @@ def capture(model: nn.Module, images: torch.Tensor, device: Device) -> nn.Module
     finally:
         back_to_before()
     difference = float((got - expected).abs().max())
+    # gradients arrive on another stream than they were captured on, which torch warns of
+    quiet = getattr(torch.autograd.graph, "set_warn_on_accumulate_grad_stream_mismatch", None)
+    if quiet is not None:
+        quiet(False)
     if not difference <= GRAPH_TOLERANCE * float(expected.abs().max()):
         raise RuntimeError(f"its logits differ from the net's by {difference:.2g}")
     return replay

@@ -16,8 +16,9 @@ MOST_FOR_OTHERS = 0.1
 class Sharing:
     """Counts, while it is entered, the runs on this machine and the CPU time that others take.
 
-    Each run leaves a file with its process's number in a folder that all of one user's share; one
-    of a process that is no more does not count. What is counted is brought up to date by look().
+    Each run leaves a mark, with its process's number and start, in a folder that all of one user's
+    share; one of a process that is no more does not count. What is counted is brought up to date by
+    look(). Other programs on a GPU, and other users' runs there, are not seen.
     """
 
     def __init__(self) -> None:
@@ -30,7 +31,8 @@ class Sharing:
     def __enter__(self) -> "Sharing":
         with contextlib.suppress(OSError):  # a run is not to fail for want of a mark
             self._mark.parent.mkdir(exist_ok=True)
-            self._mark.touch()
+            self._mark.write_text(_started(os.getpid()), encoding="utf-8")
+        self.runs = max(self.runs, _count_runs())
         self._since = (time.monotonic(), _cpu_seconds_of_others())
         return self
 
@@ -55,7 +57,7 @@ class Sharing:
 
     @property
     def seconds_valid(self) -> bool:
-        """Whether the run had the machine to itself, so that its seconds can be compared."""
+        """Whether no other run and hardly another program was seen, so that seconds compare."""
         cores = psutil.cpu_count() or 1
         return self.runs == 1 and self.others_cores <= MOST_FOR_OTHERS * cores
 
@@ -86,9 +88,22 @@ def _count_runs() -> int:
     others = 0
     for mark in _folder().glob("*"):
         number = mark.name
-        if number.isdigit() and int(number) != os.getpid() and psutil.pid_exists(int(number)):
-            others += 1
+        if not number.isdigit() or int(number) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):  # removed meanwhile
+            # numbers are used again: the start tells whether it is the process that left the mark
+            started = _started(int(number))
+            if started and mark.read_text(encoding="utf-8") == started:
+                others += 1
     return 1 + others
+
+
+def _started(number: int) -> str:
+    """Return when a process was started, or "" where there is none of that number."""
+    try:
+        return str(psutil.Process(number).create_time())
+    except psutil.Error:
+        return ""
 
 
 def _cpu_seconds_of_others() -> float:

@@ -87,6 +87,7 @@ class Trainer:
         self.scaler = self.device.make_scaler()
         # the state before an epoch that was begun and not yet finished or taken back
         self._before: bytes | memoryview | None = None
+        self.engines: list[str] = []  # that have driven epochs, in the order of their first
         # who else uses the machine meanwhile
         self.sharing = Sharing()
         # the surroundings, and from which epoch on: several where they changed between two stops
@@ -190,6 +191,8 @@ class Trainer:
         if valid_accuracy > best_so_far:
             self.best_state = copy_to_cpu(self.model.state_dict())
         self.history.append(row)
+        if self.driven.used not in self.engines:
+            self.engines.append(self.driven.used)
         return row
 
     def _remedy(self, error: BaseException) -> Callable[[], None] | None:
@@ -203,6 +206,7 @@ class Trainer:
 
     def _use_more_parts(self) -> None:
         self.micro_batches *= 2
+        self.driven.stop()  # parts of a batch have no graph, and need the memory
 
     def _load_alone(self) -> None:
         # the same batches: they do not depend on the number of workers
@@ -229,6 +233,7 @@ class Trainer:
             "scaler": self.scaler.state_dict(),
             "history": self.history,
             "stretches": self.stretches,
+            "engines": self.engines,
             "sharing": self.sharing.state_dict(),
             "best_state": self.best_state,
             "micro_batches": self.micro_batches,
@@ -259,6 +264,7 @@ class Trainer:
             self.scaler.load_state_dict(state["scaler"])
         self.history = state["history"]
         self.stretches = state["stretches"]
+        self.engines = state["engines"]
         self.sharing.load_state_dict(state["sharing"])
         self.best_state = state["best_state"]
         # parts that fitted into the memory must not grow again

@@ -131,6 +131,9 @@ def forge(finished, folder, **changes):
         ({"provenance__final_weights_sha256": "11"}, "the hash of its final weights is none"),
         ({"provenance__command": "cifarlib --runs-dir /home/me"}, "tells of somebody's machine"),
         ({"provenance__system": "me@example.org"}, "tells of somebody's machine"),
+        ({"provenance__system": "file:///home/me"}, "tells of somebody's machine"),
+        ({"provenance__command": "script ../me/run.py"}, "tells of somebody's machine"),
+        ({"provenance__command": "cifarlib (C:\\Users)"}, "tells of somebody's machine"),
         ({"provenance__settings": {}}, "its settings are incomplete: no epochs"),
         ({"provenance__settings__epochs": 3}, "its history is not 3 epochs"),
         ({"provenance__settings__lr": 1e-2}, "its learning rates are not the cosine's from 0.01"),
@@ -151,6 +154,19 @@ def test_what_format_2_must_say_is_missed(finished, tmp_path):
     del record["provenance"]["engine"]
     write_signed(path, record)
     assert check_record(path) == ["its provenance is incomplete: no engine"]
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        ("command", "cifarlib reproduce ResNet18-32px-scratch-smoke@1a2b3c4d --epochs 1"),
+        ("device", "cpu: AMD EPYC 7B13 @ 2.45GHz, 2 of 4 threads"),
+        ("command", "script"),
+    ],
+)
+def test_what_is_nobodys_is_not_taken_for_somebodys(part, text, finished, tmp_path):
+    path = forge(finished, tmp_path, **{f"provenance__{part}": text})
+    assert check_record(path) == []
 
 
 def test_a_later_format_is_not_read(finished, tmp_path):

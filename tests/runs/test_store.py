@@ -265,6 +265,19 @@ def test_another_run_of_what_is_published_needs_to_be_asked_for(finished, own):
     assert check_record(earlier.path) == []
 
 
+def test_hidden_records_are_not_overwritten_unasked(finished, own, monkeypatch):
+    path = copy_as_true(finished, own)
+    (published,) = publish(own)
+    before = published.read_bytes()
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["provenance"]["device"] = "another machine"
+    write_signed(path, record)
+    monkeypatch.setenv("CIFARLIB_RECORDS", "none")
+    with pytest.raises(ValueError, match="another run of its experiment is published"):
+        publish(own)
+    assert published.read_bytes() == before
+
+
 def test_a_superseded_record_is_not_buried_under_another(finished, own):
     path = copy_as_true(finished, own)
     publish(own)

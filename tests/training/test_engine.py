@@ -40,7 +40,7 @@ def test_where_no_graph_can_be_captured_one_line_says_so_and_no_number_changes(t
     assert len(said) == 1
     assert said[0].startswith("no CUDA graph (")
     assert said[0].endswith("): this net is trained eagerly")
-    assert other.driven.engine == "eager"
+    assert other.engines == ["eager"]
     assert without_times(other.history) == without_times(eager.history)
 
 
@@ -68,6 +68,19 @@ def captured(monkeypatch) -> list[torch.Size]:
     return shapes
 
 
+def test_a_trainer_says_which_engine_drove_its_epochs(captured, train, tmp_path):
+    path = tmp_path / "c.pt"
+    trainer = make_trainer(train, engine="graph", epochs=3, checkpoint=path)
+    epochs = iter(trainer)
+    next(epochs)
+    assert trainer.engines == ["graph"]
+    trainer._use_more_parts()  # as when memory is short: the parts of a batch have no graph
+    assert trainer.driven.used == "eager"
+    list(epochs)
+    assert trainer.engines == ["graph", "eager"]
+    assert make_trainer(train, checkpoint=path, epochs=3).engines == ["graph", "eager"]
+
+
 def test_a_graph_replays_whole_batches_in_training_and_nothing_else(captured):
     model = tiny_net().eval()
     driven = Driven(model, CPU, "graph", batch_size=8)
@@ -90,7 +103,13 @@ def graphs(monkeypatch):
     """Stand in for torch.cuda's graphs: like those, replace a module's forward after warming up."""
 
     def with_answers_times(factor: float) -> None:
-        def make_graphed_callables(holder: nn.Module, samples: tuple) -> None:
+        def make_graphed_callables(
+            holder: nn.Module,
+            samples: tuple,
+            *,
+            capture_error_mode: str,
+        ) -> None:
+            assert capture_error_mode == "thread_local"
             for _ in range(3):  # which moves statistics and draws random numbers
                 holder(*samples)
             inner = holder.model

@@ -40,12 +40,19 @@ def test_a_run_alone_leaves_a_mark_only_while_it_trains(train, tmp_path):
 
 def test_another_run_counts_and_one_whose_process_is_no_more_does_not(tmp_path, busy):
     with Sharing() as counted:
-        (tmp_path / "running" / str(busy.pid)).touch()
         dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], stdout=-1)
-        (tmp_path / "running" / dead.stdout.decode().strip()).touch()
+        (tmp_path / "running" / dead.stdout.decode().strip()).write_text("1.0", encoding="utf-8")
+        # a process that has the number of one that is no more
+        mark = tmp_path / "running" / str(busy.pid)
+        mark.write_text("1.0", encoding="utf-8")
+        counted.look()
+        assert counted.runs == 1
+        mark.write_text(sharing._started(busy.pid), encoding="utf-8")
         counted.look()
     assert counted.runs == 2
     assert not counted.seconds_valid
+    with Sharing() as later:
+        assert later.runs == 2
 
 
 def test_a_busy_program_beside_it_makes_the_seconds_say_nothing(busy):
