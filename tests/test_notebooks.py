@@ -12,7 +12,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 
-from cifarlib import BACKBONES, largest_run, published_table
+from cifarlib import BACKBONES, Run, largest_run, published_table
 from cifarlib.config import IMAGE_SIZES
 from cifarlib.report.tables import KINDS
 from cifarlib.runs.store import find_published_run, find_superseded
@@ -260,6 +260,14 @@ def test_the_readme_links_to_what_is_there_and_names_every_notebook():
         assert path.name in readme()
 
 
+def readme_cell(run: Run | None) -> str:
+    """Return what the README's table says of a cell at one budget."""
+    if run is None:
+        return "open"
+    mark = " †" if run.is_held_back else ""
+    return f"{run.test['accuracy']:.1%}{mark}"
+
+
 def readme_row(backbone: str, start: str) -> str:
     """Return a row of the README's table: at each size ours at two budgets, and the published."""
     init, _, column = KINDS[start]
@@ -267,7 +275,7 @@ def readme_row(backbone: str, start: str) -> str:
     row = [backbone, start]
     for budget in ("quick", "writeup"):
         runs = [largest_run(backbone, size, init, budgets=[budget]) for size in IMAGE_SIZES]
-        row.append(" / ".join(f"{run.test['accuracy']:.1%}" if run else "open" for run in runs))
+        row.append(" / ".join(readme_cell(run) for run in runs))
     known = [accuracies.get((size, backbone)) for size in IMAGE_SIZES]
     row.append(" / ".join(f"{accuracy:.1%}" if accuracy else "–" for accuracy in known))
     return f"| {' | '.join(row)} |"
