@@ -49,7 +49,9 @@ def find_superseded(run_id: str) -> Run | None:
 
 def superseded_paths() -> dict[str, Path]:
     """Return where each record is that another took the place of, by its id."""
-    return {todays_id(path.stem): path for path in sorted(SUPERSEDED.glob("*.json"))}
+    if not _are_shown():
+        return {}
+    return _records_in(SUPERSEDED)
 
 
 def find_run(experiment: Experiment | str, *, runs_dir: str | Path | None = None) -> Run | None:
@@ -120,17 +122,22 @@ def own_paths(runs_dir: str | Path | None = None) -> dict[str, Path]:
 
 
 def _published_paths() -> dict[str, Path]:
+    if not _are_shown():
+        return {}
+    return _records_in(PUBLISHED)
+
+
+def _are_shown() -> bool:
+    """Say whether the package's records are, or hidden as if it had come without."""
     asked = os.environ.get("CIFARLIB_RECORDS") or "shown"
     if asked not in ("shown", "none"):
         raise unknown("CIFARLIB_RECORDS", asked, ("shown", "none"))
-    if asked == "none":  # as if the package had come without
-        return {}
-    return _all_published_paths()
+    return asked == "shown"
 
 
-def _all_published_paths() -> dict[str, Path]:
-    """Return where each published record is, hidden or not."""
-    return {todays_id(path.stem): path for path in PUBLISHED.glob("*.json")}
+def _records_in(folder: Path) -> dict[str, Path]:
+    """Return where each of the package's records in a folder is, by today's id."""
+    return {todays_id(path.stem): path for path in sorted(folder.glob("*.json"))}
 
 
 def _read_if_there(path: Path | None) -> Run | None:
@@ -237,14 +244,14 @@ def publish(source: str | Path, *, replace: bool = False) -> list[Path]:
 
 
 def _is_published_otherwise(run: Run) -> bool:
-    there = _all_published_paths().get(run.experiment.id)
+    there = _records_in(PUBLISHED).get(run.experiment.id)
     return there is not None and there.read_bytes() != run.path.read_bytes()
 
 
 def _publish(run: Run) -> Path:
     """Copy one record and its predictions into the package."""
     target = PUBLISHED / f"{run.experiment.id}.json"
-    there = _all_published_paths().get(run.experiment.id)
+    there = _records_in(PUBLISHED).get(run.experiment.id)
     if there is not None and _is_published_otherwise(run):
         _supersede(there)
     # predictions first, so that a record never lacks them
@@ -255,10 +262,10 @@ def _publish(run: Run) -> Path:
 
 def _would_bury_another(run: Run) -> bool:
     """Say whether what a run takes the place of would itself take another's among superseded."""
-    there = _all_published_paths().get(run.experiment.id)
+    there = _records_in(PUBLISHED).get(run.experiment.id)
     if there is None or not _is_published_otherwise(run):
         return False
-    earlier = superseded_paths().get(run.experiment.id)
+    earlier = _records_in(SUPERSEDED).get(run.experiment.id)
     return earlier is not None and earlier.read_bytes() != there.read_bytes()
 
 

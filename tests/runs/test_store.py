@@ -86,13 +86,19 @@ def test_runs_on_other_pictures_are_shown_only_if_asked_for(finished):
 
 
 def test_published_records_can_be_hidden(finished, own, monkeypatch):
-    copy_as_true(finished, own)
+    path = copy_as_true(finished, own)
     publish(own)
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["provenance"]["device"] = "another machine"
+    write_signed(path, record)
+    publish(own, replace=True)
     monkeypatch.setenv("CIFARLIB_RUNS", str(own / "none"))
     assert len(load_runs()) == 1
+    assert find_superseded(SMOKE.id) is not None
     monkeypatch.setenv("CIFARLIB_RECORDS", "none")
     assert load_runs() == []
     assert find_run(SMOKE.id) is None
+    assert find_superseded(SMOKE.id) is None
 
 
 # --- choose ---------------------------------------------------------------------------------------
