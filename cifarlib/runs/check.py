@@ -13,7 +13,7 @@ import numpy as np
 from ..config import BUDGETS, CIFAR100_PARTS, ENGINES, HISTORY, RECIPES, Recipe
 from ..data import facts
 from ..utils.files import file_digest
-from .record import UNKNOWN, Run, digest_of, read_record
+from .record import UNKNOWN, Run, digest_of, is_kind, read_record
 
 TOLERANCE = 1e-6  # between a recorded number and the same one worked out again
 ROUNDING = 0.01  # of five recorded probabilities, which have three decimals each, over 1
@@ -167,7 +167,7 @@ def _problems_in_2(run: Run) -> list[str]:
     for name, kind in MADE_IN_2.items():
         if name not in run.provenance:
             problems.append(f"its provenance is incomplete: no {name}")
-        elif not _is_kind(run.provenance[name], kind):
+        elif not is_kind(run.provenance[name], kind):
             problems.append(f"its {name} is {type(run.provenance[name]).__name__}")
     for name in SETTINGS:
         if name not in run.settings:
@@ -193,11 +193,6 @@ def _value_problems(run: Run) -> list[str]:
         if PRIVATE.search(text):
             problems.append(f"it tells of somebody's machine: {text!r}")
     return problems
-
-
-def _is_kind(value: object, kind: Any) -> bool:
-    # True and False are numbers to Python
-    return isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
 
 
 def _texts(value: Any) -> Iterator[str]:

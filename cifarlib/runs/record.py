@@ -271,9 +271,13 @@ def _check_shape(record: Any) -> None:
     _check_kind("settings", record["provenance"].get("settings", {}), dict)
 
 
+def is_kind(value: object, kind: Any) -> bool:
+    """Say whether a value is of a kind; True and False, numbers to Python, are of bool alone."""
+    return isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
+
+
 def _check_kind(name: str, value: object, kind: Any) -> None:
-    # True and False are numbers to Python, and nowhere in a record
-    if isinstance(value, kind) and isinstance(value, bool) == (kind is bool):
+    if is_kind(value, kind):
         return
     expected = getattr(kind, "__name__", "a number")
     raise ValueError(f"{name} is {type(value).__name__}, expected {expected}")
