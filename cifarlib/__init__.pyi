@@ -76,17 +76,21 @@ from .runs.run import (
     collect_runs as collect_runs,
     run as run,
 )
-from .report.tables import (
-    comparison as comparison,
-    distance_to_published as distance_to_published,
+from .report.published import (
     literature as literature,
     measured_batch_norm as measured_batch_norm,
     measured_speeds as measured_speeds,
     measured_weight_scale as measured_weight_scale,
+    published_backbones as published_backbones,
     published_curve as published_curve,
     published_curves as published_curves,
     published_table as published_table,
-    summary as summary,
+)
+from .report.tables import (
+    against_published as against_published,
+    comparison as comparison,
+    distance_to_published as distance_to_published,
+    overfitting as overfitting,
 )
 
 __version__: str

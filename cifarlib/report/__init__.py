@@ -3,4 +3,6 @@
 import lazy_loader
 
 # `from cifarlib import plots` asks this package for its module
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submodules=["plots", "tables"])
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submodules=["plots", "published", "tables"]
+)

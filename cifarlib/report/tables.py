@@ -1,4 +1,4 @@
-"""Tables: the write-up's published numbers and the literature's as data, and ours beside them."""
+"""Tables of our runs, and of the published numbers beside them."""
 
 import contextlib
 from collections.abc import Iterable, Mapping
@@ -13,45 +13,25 @@ from ..config import BACKBONES, IMAGE_SIZES
 from ..runs.record import Run
 from ..runs.store import largest_run
 from ..utils.errors import unknown
-from ..utils.files import PACKAGE
+from .published import published_backbones, published_curve, published_table
 
 # plain facts of how a run was made, by which it can be chosen
 TOLD = ("device", "seconds", "seconds_valid", "system", "started", "peak_memory_gb")
-TABLES = PACKAGE / "published" / "tables"
 
+# columns of against_published
+BESIDE = (
+    "公布 published, last",
+    "公布 published, best",
+    "我們 ours, last",
+    "我們 ours, best",
+    "差 best, points",
+)
 # our table's parts: init, measure in Run.test, column of the published table
 KINDS = {
     "scratch": ("scratch", "accuracy", "accuracy_scratch"),
     "fine-tuned": ("imagenet", "accuracy", "accuracy_pretrained"),
     "fine-tuned + TTA": ("imagenet", "tta_accuracy", "accuracy_pretrained_tta3"),
 }
-
-
-def published_table() -> pd.DataFrame:
-    """Return the write-up's test accuracies, a row a size and backbone, as fractions.
-
-    Columns: image_size, backbone, accuracy_scratch, accuracy_pretrained, accuracy_pretrained_tta3.
-    """
-    return pd.read_csv(TABLES / "test_accuracy.csv")
-
-
-def published_curves() -> pd.DataFrame:
-    """Return the write-up's training curves, read off its plots, a row an epoch of each panel.
-
-    Columns: image_size, backbone, init, epoch, train_loss, valid_loss (nats), train_accuracy,
-    valid_accuracy (fractions). A reading is off by 0.03 points of accuracy or 0.003 nats at most;
-    it is empty where the line leaves its panel.
-    """
-    return pd.read_csv(TABLES / "published_curves.csv")
-
-
-def published_curve(backbone: str, image_size: int, init: str) -> pd.DataFrame:
-    """Return one panel's curve of published_curves, by epoch; empty where none was published."""
-    curves = published_curves()
-    is_it = (
-        (curves.backbone == backbone) & (curves.image_size == image_size) & (curves.init == init)
-    )
-    return curves[is_it].set_index("epoch")
 
 
 def distance_to_published(run: Run) -> dict[str, float]:
@@ -69,67 +49,63 @@ def distance_to_published(run: Run) -> dict[str, float]:
     return distances
 
 
-def literature() -> pd.DataFrame:
-    """Return CIFAR-100 results of 2013-2020, a row a paper.
+def against_published(
+    image_size: int,
+    init: str,
+    runs: Mapping[str, Run | None],
+) -> pd.DataFrame:
+    """Return validation accuracy beside the published: the last and the best epoch, a row a name.
 
-    Columns: published (date), method, top1_percent, extra_data, record, reference.
+    runs: name to run, or None where ours is open; the four published backbones come first. The
+    difference is ours - published at their best, in points. A run of another budget than the
+    write-up's says its own; † where Run.is_held_back.
     """
-    return pd.read_csv(TABLES / "literature.csv", keep_default_na=False, parse_dates=["published"])
+    rows = {}
+    for name in dict.fromkeys([*published_backbones(), *runs]):
+        theirs = published_curve(name, image_size, init).valid_accuracy
+        run = runs.get(name)
+        row = dict.fromkeys(BESIDE, "")
+        row["公布 published, last"] = "–"
+        if not theirs.empty:
+            row["公布 published, last"] = f"{theirs.iloc[-1]:.1%}"
+            row["公布 published, best"] = f"{theirs.max():.1%}"
+        row["我們 ours, last"] = "open"
+        if run:
+            ours = run.history.valid_accuracy
+            row["我們 ours, last"] = f"{ours.iloc[-1]:.1%}{_footnote(run)}"
+            row["我們 ours, best"] = f"{ours.max():.1%}"
+            if not theirs.empty and run.experiment.budget == "writeup":
+                row["差 best, points"] = f"{100 * (ours.max() - theirs.max()):+.1f}"
+        rows[name] = row
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def measured_speeds() -> pd.DataFrame:
-    """Return the training speed of `benchmark`'s whole loop, a row a backbone, size and stem.
+def _footnote(run: Run) -> str:
+    """Return what must stand behind a run's number: its budget, or † for its weights' scale."""
+    if run.experiment.budget != "writeup":
+        return f" ({run.experiment.budget})"
+    if run.is_held_back:
+        return " †"
+    return ""
 
-    Columns: backbone, image_size (px), stem, images_per_second, device.
+
+def overfitting(history: pd.DataFrame) -> dict[str, float]:
+    """Return what a curve says of over-fitting, by its validation loss (nats) and accuracies.
+
+    history: rows an epoch with the columns of Run.history or published_curves. "epoch": where
+    validation loss was lowest; "rise": the last minus the lowest; "train", "valid": the last
+    accuracies, fractions; "gap": train - valid, points.
     """
-    return pd.read_csv(TABLES / "speed.csv")
-
-
-def measured_batch_norm() -> pd.DataFrame:
-    """Return what other BatchNorm statistics make of trained nets (scripts/batch_norm.py).
-
-    Columns: run, statistics, valid_loss (nats), valid_accuracy (a fraction).
-    """
-    return pd.read_csv(TABLES / "batch_norm.csv")
-
-
-def measured_weight_scale() -> pd.DataFrame:
-    """Return the scale of the compressed ImageNet weights (scripts/rescale_weights.py).
-
-    Columns: backbone, layer (a convolution, from the first to the last), deviation (of its weights,
-    as they were published), he_deviation (that of He's initialisation).
-    """
-    return pd.read_csv(TABLES / "weight_scale.csv")
-
-
-def summary(runs: Mapping[str, Run | None]) -> pd.DataFrame:
-    """Return the rounded numbers behind the curves, a row a backbone; no test score.
-
-    Columns: the budget, the last epoch's losses (nats) and accuracies, the best validation
-    accuracy and its epoch, minutes; the pictures, where one run's are not CIFAR-100's.
-    """
-    rows = [_summary_row(run) for run in runs.values()]
-    table = pd.DataFrame(rows, index=pd.Index(runs, name="backbone")).fillna("")
-    marks = [run.data_mark if run else "" for run in runs.values()]
-    if any(marks):
-        table["pictures"] = [mark or "CIFAR-100" for mark in marks]
-    return table
-
-
-def _summary_row(run: Run | None) -> dict[str, str]:
-    if run is None:
-        return {"budget": "open"}
-    last = run.history.iloc[-1]
+    loss = history.valid_loss.to_numpy()  # empty (NaN) where a published line leaves its panel
+    lowest = int(np.nanargmin(loss))
+    train = float(history.train_accuracy.iloc[-1])
+    valid = float(history.valid_accuracy.iloc[-1])
     return {
-        "budget": run.experiment.budget,
-        "epochs": str(len(run.history)),
-        "train_loss": f"{last.train_loss:.2f}",
-        "valid_loss": f"{last.valid_loss:.2f}",
-        "train_accuracy": f"{last.train_accuracy:.1%}",
-        "valid_accuracy": f"{last.valid_accuracy:.1%}",
-        "best_valid": f"{run.history.valid_accuracy.max():.1%}",
-        "best_epoch": str(run.best_epoch),
-        "minutes": f"{run.history.seconds.sum() / 60:.1f}",
+        "epoch": lowest + 1,
+        "rise": float(loss[-1] - loss[lowest]),
+        "train": train,
+        "valid": valid,
+        "gap": 100 * (train - valid),
     }
 
 
