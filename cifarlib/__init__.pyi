@@ -8,10 +8,21 @@ from .data.images import (
     load_cifar100 as load_cifar100,
     split_folds as split_folds,
 )
+from .data.twins import (
+    exact_twins as exact_twins,
+    is_learned_from as is_learned_from,
+    near_twins as near_twins,
+)
+from .data.folder import (
+    read_picture as read_picture,
+)
 from .data.augment import (
     eval_transform as eval_transform,
     policy_steps as policy_steps,
     train_transform as train_transform,
+)
+from .data.seeded import (
+    seeded as seeded,
 )
 from .data.loader import (
     make_loader as make_loader,
@@ -20,6 +31,8 @@ from .models.backbones import (
     create_model as create_model,
 )
 from .models.anatomy import (
+    block_table as block_table,
+    filter_structure as filter_structure,
     idle_share as idle_share,
     map_sides as map_sides,
     model_table as model_table,
@@ -39,6 +52,12 @@ from .training.loop import (
 from .training.trainer import (
     Trainer as Trainer,
     fit as fit,
+)
+from .training.match import (
+    frozen_features as frozen_features,
+    race as race,
+    train_all as train_all,
+    train_head as train_head,
 )
 from .evaluation.predict import (
     predict as predict,
@@ -86,11 +105,56 @@ from .report.published import (
     published_curves as published_curves,
     published_table as published_table,
 )
-from .report.tables import (
+from .report.curve_tables import (
     against_published as against_published,
-    comparison as comparison,
+    distance_table as distance_table,
     distance_to_published as distance_to_published,
+    finetuning_table as finetuning_table,
     overfitting as overfitting,
+    overfitting_table as overfitting_table,
+    pairs_of_ends as pairs_of_ends,
+    pairs_of_starts as pairs_of_starts,
+)
+from .report.tables import (
+    comparison as comparison,
+)
+from .report.trials import (
+    fit_table as fit_table,
+    trial_table as trial_table,
+)
+from .report.audits import (
+    batch_norm_table as batch_norm_table,
+    machines as machines,
+    memory_effect as memory_effect,
+    memory_effects as memory_effects,
+    part_and_whole as part_and_whole,
+    run_name as run_name,
+    score_intervals as score_intervals,
+    seed_pairs as seed_pairs,
+    tta_gains as tta_gains,
+    validation_gaps as validation_gaps,
+)
+from .report.fair import (
+    comparison_cells as comparison_cells,
+    fair_pairs as fair_pairs,
+    knob_table as knob_table,
+    pairs_table as pairs_table,
+    run_label as run_label,
+    side_by_side as side_by_side,
+)
+from .report.costs import (
+    cost_table as cost_table,
+    training_costs as training_costs,
+)
+from .report.own_picture import (
+    recorded_top5 as recorded_top5,
+    top5_of as top5_of,
+    trained_runs as trained_runs,
+    upload_picture as upload_picture,
+)
+from .report.widgets import (
+    augmentation_explorer as augmentation_explorer,
+    quiz as quiz,
 )
 
 __version__: str

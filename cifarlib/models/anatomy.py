@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
@@ -128,27 +129,87 @@ def map_sides(model: Any, image_size: int) -> list[int]:
     return [feature_map.shape[-1] for feature_map in maps]
 
 
-def idle_share(backbone: str, image_size: int) -> float:
+def idle_share(backbone: str, image_size: int, *, spatial: bool = False) -> float:
     """Return the share of a net's parameters that only ever multiply padding at an image size.
 
     A 3×3 filter on a 1×1 map sees one pixel and eight zeros: eight of its nine weights learn
-    nothing.
+    nothing. spatial: among the weights of filters larger than 1×1 alone, which look at neighbours.
     """
     model = create_model(backbone, image_size=image_size).eval()
+    idle, of_filters = _idle_weights(model, torch.zeros(1, 3, image_size, image_size))
+    if spatial:
+        return idle / max(of_filters, 1)
+    return idle / sum(parameter.numel() for parameter in model.parameters())
+
+
+def _idle_weights(model: nn.Module, picture: torch.Tensor) -> tuple[float, int]:
+    """Return how many weights meet padding only, and how many filters larger than 1×1 have."""
     shape_into: dict[Any, torch.Size] = {}
 
     def note_shape(layer: nn.Module, inputs: tuple, output: object) -> None:
         shape_into[layer] = inputs[0].shape
 
+    handles = []
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d):
-            layer.register_forward_hook(note_shape)
+            handles.append(layer.register_forward_hook(note_shape))
     with torch.no_grad():
-        model(torch.zeros(1, 3, image_size, image_size))
+        model(picture)
+    for handle in handles:
+        handle.remove()
     idle = 0.0
+    of_filters = 0
     for layer, shape in shape_into.items():
-        idle += layer.weight.numel() * _idle_share_of_filter(layer, shape)
-    return idle / sum(parameter.numel() for parameter in model.parameters())
+        if max(layer.kernel_size) > 1:
+            idle += layer.weight.numel() * _idle_share_of_filter(layer, shape)
+            of_filters += layer.weight.numel()
+    return idle, of_filters
+
+
+def filter_structure(filters: torch.Tensor) -> dict[str, str]:
+    """Return what tells first-layer filters (N, 3, k, k) from noise, in words.
+
+    How many are dead (a norm below a hundredth of the largest), how far neighbouring weights of the
+    others correlate, and in how many red, green and blue go together (mean correlation over 0.5).
+    """
+    weights = filters.detach().double().numpy()
+    strength = np.sqrt(np.square(weights).sum((1, 2, 3)))
+    living = weights[strength > 0.01 * strength.max()]
+    right = np.corrcoef(living[..., :-1].ravel(), living[..., 1:].ravel())[0, 1]
+    below = np.corrcoef(living[..., :-1, :].ravel(), living[..., 1:, :].ravel())[0, 1]
+    agree = 0
+    for kernel in living:
+        colors = np.corrcoef(kernel.reshape(3, -1))[np.triu_indices(3, 1)]
+        agree += colors.mean() > 0.5
+    return {
+        "死掉 dead": f"{len(weights) - len(living)} / {len(weights)}",
+        "三色同向 colours agree": f"{agree} / {len(living)}",
+        "與右鄰相關 r, right": f"{right:.2f}",
+        "與下鄰相關 r, below": f"{below:.2f}",
+        "最大權重 largest": f"{np.abs(weights).max():.1f}",
+    }
+
+
+def block_table(blocks: Mapping[str, tuple[nn.Module, int]], side: int = 8) -> pd.DataFrame:
+    """Return what blocks cost on a map of `side` pixels, and what becomes of them on one of 1×1.
+
+    blocks: name to (block, the channels that enter it). Columns: parameters and multiply-adds
+    (thousands), and the share of parameters that meet padding only on a 1×1 map.
+    """
+    rows = {}
+    for name, (block, channels) in blocks.items():
+        block.eval()
+        # shapes would do, but a block is small
+        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+            block(torch.zeros(1, channels, side, side))
+        parameters = sum(parameter.numel() for parameter in block.parameters())
+        idle, _ = _idle_weights(block, torch.zeros(1, channels, 1, 1))
+        rows[name] = {
+            "參數 parameters (k)": f"{parameters / 1e3:.1f}",
+            f"乘加 multiply-adds, {side}×{side} (k)": f"{counter.get_total_flops() / 2e3:,.0f}",
+            "1×1 時閒置 idle on 1×1": f"{idle / parameters:.0%}",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def _idle_share_of_filter(layer: Any, shape: torch.Size) -> float:

@@ -1,7 +1,7 @@
 """Tables of our runs, and of the published numbers beside them."""
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from numbers import Real
 from typing import Any
@@ -13,100 +13,17 @@ from ..config import BACKBONES, IMAGE_SIZES
 from ..runs.record import Run
 from ..runs.store import largest_run
 from ..utils.errors import unknown
-from .published import published_backbones, published_curve, published_table
+from .published import published_table
 
 # plain facts of how a run was made, by which it can be chosen
 TOLD = ("device", "seconds", "seconds_valid", "system", "started", "peak_memory_gb")
 
-# columns of against_published
-BESIDE = (
-    "公布 published, last",
-    "公布 published, best",
-    "我們 ours, last",
-    "我們 ours, best",
-    "差 best, points",
-)
 # our table's parts: init, measure in Run.test, column of the published table
 KINDS = {
     "scratch": ("scratch", "accuracy", "accuracy_scratch"),
     "fine-tuned": ("imagenet", "accuracy", "accuracy_pretrained"),
     "fine-tuned + TTA": ("imagenet", "tta_accuracy", "accuracy_pretrained_tta3"),
 }
-
-
-def distance_to_published(run: Run) -> dict[str, float]:
-    """Return how far a run's accuracies lie from the published curve of its cell.
-
-    "valid" and "train": the root of the mean square over the epochs that both have, in points.
-    """
-    experiment = run.experiment
-    published = published_curve(experiment.backbone, experiment.image_size, experiment.init)
-    ours = run.history.set_index("epoch")
-    distances = {}
-    for part in ("valid", "train"):
-        difference = 100 * (ours[f"{part}_accuracy"] - published[f"{part}_accuracy"])
-        distances[part] = float(np.sqrt(np.square(difference.dropna()).mean()))
-    return distances
-
-
-def against_published(
-    image_size: int,
-    init: str,
-    runs: Mapping[str, Run | None],
-) -> pd.DataFrame:
-    """Return validation accuracy beside the published: the last and the best epoch, a row a name.
-
-    runs: name to run, or None where ours is open; the four published backbones come first. The
-    difference is ours - published at their best, in points. A run of another budget than the
-    write-up's says its own; † where Run.is_held_back.
-    """
-    rows = {}
-    for name in dict.fromkeys([*published_backbones(), *runs]):
-        theirs = published_curve(name, image_size, init).valid_accuracy
-        run = runs.get(name)
-        row = dict.fromkeys(BESIDE, "")
-        row["公布 published, last"] = "–"
-        if not theirs.empty:
-            row["公布 published, last"] = f"{theirs.iloc[-1]:.1%}"
-            row["公布 published, best"] = f"{theirs.max():.1%}"
-        row["我們 ours, last"] = "open"
-        if run:
-            ours = run.history.valid_accuracy
-            row["我們 ours, last"] = f"{ours.iloc[-1]:.1%}{_footnote(run)}"
-            row["我們 ours, best"] = f"{ours.max():.1%}"
-            if not theirs.empty and run.experiment.budget == "writeup":
-                row["差 best, points"] = f"{100 * (ours.max() - theirs.max()):+.1f}"
-        rows[name] = row
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def _footnote(run: Run) -> str:
-    """Return what must stand behind a run's number: its budget, or † for its weights' scale."""
-    if run.experiment.budget != "writeup":
-        return f" ({run.experiment.budget})"
-    if run.is_held_back:
-        return " †"
-    return ""
-
-
-def overfitting(history: pd.DataFrame) -> dict[str, float]:
-    """Return what a curve says of over-fitting, by its validation loss (nats) and accuracies.
-
-    history: rows an epoch with the columns of Run.history or published_curves. "epoch": where
-    validation loss was lowest; "rise": the last minus the lowest; "train", "valid": the last
-    accuracies, fractions; "gap": train - valid, points.
-    """
-    loss = history.valid_loss.to_numpy()  # empty (NaN) where a published line leaves its panel
-    lowest = int(np.nanargmin(loss))
-    train = float(history.train_accuracy.iloc[-1])
-    valid = float(history.valid_accuracy.iloc[-1])
-    return {
-        "epoch": lowest + 1,
-        "rise": float(loss[-1] - loss[lowest]),
-        "train": train,
-        "valid": valid,
-        "gap": 100 * (train - valid),
-    }
 
 
 def runs_table(runs: Iterable[Run]) -> pd.DataFrame:

@@ -38,10 +38,11 @@ from .provenance import (
 )
 from .record import RECORD, Run, read_record, write_record
 from .store import (
-    fair_runs,
+    data_id_here,
     find_own_run,
     find_published_run,
     id_on,
+    largest_run,
     own_folder,
     own_paths,
 )
@@ -159,16 +160,22 @@ def collect_runs(
     *,
     budget: str = "smoke",
 ) -> dict[str, Run | None]:
-    """Return for each backbone its recorded run (see fair_runs), else train it at `budget`.
+    """Return each backbone's run: recorded ones at the write-up's scale, a reader's own trained.
 
-    All are on the pictures that are loaded here: see fair_runs. None stands for a run that stays
-    open because its ImageNet weights are not at hand: those of the series' backbones are not
-    downloaded unasked, so that the notebooks show the same everywhere.
+    A backbone of the series has its `writeup` record or stays open (None): what takes hours is not
+    begun unasked. Another one, or any on pictures of one's own, has its largest recorded run, else
+    is trained at `budget`; it stays open where its ImageNet weights are not at hand.
     """
-    runs = fair_runs(backbones, image_size, init)
-    for backbone, found in runs.items():
-        if found is None:
+    on_cifar100 = data_id_here(image_size) == ""
+    runs: dict[str, Run | None] = {}
+    for backbone in backbones:
+        if backbone in BACKBONES and on_cifar100:
+            runs[backbone] = largest_run(backbone, image_size, init, budgets=["writeup"])
+            continue
+        runs[backbone] = largest_run(backbone, image_size, init)
+        if runs[backbone] is None:
             with contextlib.suppress(MissingWeights):
+                # those of the series' backbones are not downloaded unasked
                 if init == "imagenet" and backbone in BACKBONES:
                     find_weights(timm_name(backbone), download=False)
                 runs[backbone] = run(Experiment(backbone, image_size, init, budget))

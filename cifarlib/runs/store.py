@@ -1,7 +1,7 @@
 """Where recorded runs are kept: one's own and the published ones, found, chosen and published."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -172,40 +172,6 @@ def largest_run(
         if found:
             return found
     return None
-
-
-def fair_runs(backbones: Iterable[str], image_size: int, init: str) -> dict[str, Run | None]:
-    """Return each backbone's recorded run of the budget that most have, or of a smaller one.
-
-    All are on the pictures that are loaded here: see data_id_here. So that curves in one figure can
-    be compared, runs of a larger budget that only a few have are left out. Rehearsals ("smoke") do
-    not vote; where no two share another budget, each run is the largest of its own.
-    """
-    backbones = list(backbones)
-    budgets = COMPARED[_place_of_shared_budget(backbones, image_size, init) :]
-    runs = {}
-    for backbone in backbones:
-        runs[backbone] = largest_run(backbone, image_size, init, budgets=budgets)
-    return runs
-
-
-def _place_of_shared_budget(backbones: Sequence[str], image_size: int, init: str) -> int:
-    """Return the place in COMPARED of the budget that most backbones have; a tie: the larger."""
-    most = 0
-    chosen = 0
-    for place, budget in enumerate(COMPARED):
-        if budget == "smoke":
-            continue
-        held = 0
-        for backbone in backbones:
-            if largest_run(backbone, image_size, init, budgets=[budget]):
-                held += 1
-        if held > most:
-            most = held
-            chosen = place
-    if most < min(2, len(backbones)):
-        return 0
-    return chosen
 
 
 # --- publish --------------------------------------------------------------------------------------

@@ -1,14 +1,10 @@
 """Tables say what is recorded, what was published, and what is open."""
 
-from dataclasses import replace
-
 import pytest
 
 from cifarlib import (
     BACKBONES,
-    collect_runs,
     comparison,
-    distance_to_published,
     find_superseded,
     literature,
     measured_batch_norm,
@@ -17,7 +13,6 @@ from cifarlib import (
     published_curve,
     published_curves,
     published_table,
-    summary,
 )
 from cifarlib.config import IMAGE_SIZES
 from cifarlib.runs.store import find_published_run, largest_run
@@ -56,19 +51,6 @@ def test_the_published_curves_are_those_of_every_panel():
     assert published_curve("EfficientNet_lite0", 32, "imagenet").empty
 
 
-def test_the_distance_to_a_published_curve_is_in_points_over_the_epochs():
-    run = find_published_run("ResNet18-32px-scratch-writeup")
-    curve = published_curve("ResNet18", 32, "scratch")
-    history = run.history.assign(
-        valid_accuracy=curve.valid_accuracy.to_numpy() + 0.02,
-        train_accuracy=curve.train_accuracy.to_numpy(),
-    )
-    distances = distance_to_published(replace(run, history=history))
-    assert distances == pytest.approx({"valid": 2.0, "train": 0.0})
-    # what is said of it beside the curves' file
-    assert distance_to_published(run) == pytest.approx({"valid": 1.0, "train": 2.1}, abs=0.05)
-
-
 def test_the_compressed_weights_are_larger_than_hes_in_every_layer():
     layers = measured_weight_scale()
     ratio = layers.deviation / layers.he_deviation
@@ -84,24 +66,6 @@ def test_a_cell_without_a_record_is_open(monkeypatch, tmp_path):
     for kind in ("scratch", "fine-tuned", "fine-tuned + TTA"):
         assert set(table[kind, "ours"]) == {"open"}
         assert set(table[kind, "budget"]) == {""}
-
-
-def test_the_summary_is_that_of_the_history_and_says_what_is_open():
-    run = find_published_run("ResNet18-32px-scratch-writeup")
-    rows = summary({"ResNet18": run, "ResNet50": None})
-    said = rows.loc["ResNet18"]
-    assert said.budget == "writeup"
-    assert said.epochs == "50"
-    assert said.train_loss == f"{run.history.train_loss.iloc[-1]:.2f}"
-    assert said.best_valid == f"{run.history.valid_accuracy.max():.1%}"
-    assert said.best_epoch == str(run.best_epoch)
-    assert rows.loc["ResNet50"].budget == "open"
-    assert set(rows.loc["ResNet50"].drop("budget")) == {""}
-
-
-def test_the_summary_keeps_the_test_closed():
-    runs = collect_runs(["ResNet18"], 32, "scratch")
-    assert not [column for column in summary(runs) if "test" in column]
 
 
 def test_the_measured_speeds_cover_the_comparison():

@@ -9,7 +9,6 @@ from helpers import SMOKE, copy_as_true, write_signed
 from cifarlib import collect_runs, find_run, largest_run, load_runs, run
 from cifarlib.runs.check import check_record
 from cifarlib.runs.store import (
-    fair_runs,
     find_own_run,
     find_published_run,
     find_superseded,
@@ -115,32 +114,20 @@ def hold(finished, own):
     return write
 
 
-def chosen(*backbones: str) -> list[str]:
-    """Return the budgets of the runs that a figure would show; "open" for none."""
-    runs = fair_runs(backbones, 32, "scratch")
-    assert list(runs) == list(backbones)
-    return [run.experiment.budget if run else "open" for run in runs.values()]
-
-
-def test_figures_take_the_budget_that_most_backbones_have(hold):
+def test_figures_show_the_series_at_the_write_ups_scale_or_leave_it_open(hold):
     hold("ResNet18", "writeup")
     hold("ResNet18", "quick")
     hold("ResNet50", "quick")
-    hold("EfficientNet_b0", "smoke")
-    assert chosen("ResNet18", "ResNet50", "EfficientNet_b0") == ["quick", "quick", "smoke"]
-    hold("ResNet50", "writeup")  # of equally many the larger
-    assert chosen("ResNet18", "ResNet50", "EfficientNet_b0") == ["writeup", "writeup", "smoke"]
-    hold("SE-ResNeXt50", "quick")
-    assert chosen("ResNet18", "ResNet50", "SE-ResNeXt50") == ["quick", "quick", "quick"]
+    runs = collect_runs(["ResNet18", "ResNet50"], 32, "scratch")
+    assert runs["ResNet18"].experiment.budget == "writeup"
+    assert runs["ResNet50"] is None
 
 
-def test_figures_take_each_ones_largest_budget_where_none_is_shared(hold):
-    hold("ResNet18", "writeup")
-    hold("ResNet18", "quick")
-    hold("EfficientNet_b0", "smoke")
-    assert chosen("ResNet18", "EfficientNet_b0") == ["writeup", "smoke"]
-    assert chosen("ResNet18") == ["writeup"]
-    assert chosen("ResNet50") == ["open"]
+def test_figures_show_a_readers_own_backbone_at_its_largest_budget(hold):
+    hold("test_resnet", "smoke")
+    hold("test_resnet", "quick")
+    runs = collect_runs(["test_resnet"], 32, "scratch")
+    assert runs["test_resnet"].experiment.budget == "quick"
 
 
 def test_the_largest_run_is_of_the_rate_that_was_asked_for():
@@ -201,17 +188,17 @@ def published_and_mine(finished, own, mine, monkeypatch):
 def looked_up() -> list:
     """Return what every way of looking a run up finds for one cell."""
     cell = (SMOKE.backbone, 32, "scratch")
-    found = [find_run(SMOKE), largest_run(*cell), *fair_runs([SMOKE.backbone], *cell[1:]).values()]
+    found = [find_run(SMOKE), largest_run(*cell)]
     return [*found, *(load_runs(budget="smoke") or [None])]
 
 
 def test_no_way_of_looking_puts_cifar100s_runs_beside_ones_own(published_and_mine, monkeypatch):
-    assert looked_up() == [None] * 4
+    assert looked_up() == [None] * 3
     on_mine = run(SMOKE, progress=False)
-    assert [found.path for found in looked_up()] == [on_mine.path] * 4
+    assert [found.path for found in looked_up()] == [on_mine.path] * 3
     assert collect_runs([SMOKE.backbone], 32, "scratch")[SMOKE.backbone].path == on_mine.path
     monkeypatch.delenv("CIFARLIB_DATA")
-    assert [found.path for found in looked_up()] == [published_and_mine] * 4
+    assert [found.path for found in looked_up()] == [published_and_mine] * 3
 
 
 def test_a_run_on_earlier_pictures_is_not_that_on_todays(
@@ -223,7 +210,7 @@ def test_a_run_on_earlier_pictures_is_not_that_on_todays(
     run(SMOKE, progress=False)
     assert None not in looked_up()
     (pictures / "train" / "red" / "0.jpg").unlink()
-    assert looked_up() == [None] * 4
+    assert looked_up() == [None] * 3
 
 
 def test_what_stands_beside_published_numbers_is_on_cifar100(published_and_mine):

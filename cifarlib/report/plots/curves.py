@@ -123,6 +123,27 @@ def _key(runs: Mapping[str, Run | None], drawn: Mapping[str, Run]) -> list[Line2
     return handles
 
 
+def best_by_size(init: str, runs_by_size: Mapping[int, Mapping[str, Run | None]]) -> Figure:
+    """Draw the best validation accuracy by image size: the published thin, ours strong."""
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.75, 3.4), layout="constrained")
+    places = range(len(IMAGE_SIZES))
+    for name in published_backbones():
+        best = [published_curve(name, size, init).valid_accuracy.max() for size in IMAGE_SIZES]
+        axis.plot(places, best, fillstyle="none", linewidth=1, label=name, **look(name))
+    for size, runs in runs_by_size.items():
+        for name, run in runs.items():
+            if run:
+                best = run.history.valid_accuracy.max()
+                place = IMAGE_SIZES.index(size)
+                axis.plot(place, best, markersize=9, **look(name, list(runs)))
+    axis.set(xticks=places, xticklabels=IMAGE_SIZES, xlim=(-0.3, 2.3))
+    axis.set_ylim(0, 1.08 * axis.get_ylim()[1])
+    axis.set(xlabel="image size (px)", ylabel="best validation accuracy")
+    percent_axis(axis.yaxis)
+    axis.legend(fontsize=8, title="hollow: published · filled: ours", title_fontsize=8)
+    return figure
+
+
 def learning_rates(schedules: Mapping[str, Sequence[float] | np.ndarray]) -> Figure:
     """Draw learning rate by epoch, one line a named schedule."""
     figure, axis = plt.subplots(figsize=(WIDTH * 0.6, 2.6), layout="constrained")
@@ -131,6 +152,20 @@ def learning_rates(schedules: Mapping[str, Sequence[float] | np.ndarray]) -> Fig
     axis.set(xlabel="epoch", ylabel="learning rate")
     axis.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
     axis.legend()
+    return figure
+
+
+def match(arms: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
+    """Draw validation accuracy by seconds, a line an arm: (seconds, accuracy) each."""
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.7, 2.8), layout="constrained")
+    for marker, (name, seen) in zip("os^D", arms.items(), strict=False):
+        seconds, accuracy = zip(*seen, strict=True)
+        axis.plot(seconds, accuracy, marker=marker, label=name)
+    axis.axhline(0.01, color="gray", linestyle=":", label="guessing")
+    axis.set(xlabel="seconds on this machine", ylabel="validation accuracy")
+    axis.set(xlim=(0, None), ylim=(0, None))
+    percent_axis(axis.yaxis)
+    axis.legend(fontsize=8)
     return figure
 
 

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -43,6 +44,8 @@ def tell_digests() -> None:
     shell = get_ipython()  # type: ignore[no-untyped-call]
     if shell is None:
         return
+    # a notebook's backend forgets what is said of figures at the moment it is loaded: load it first
+    plt.switch_backend(plt.get_backend())
     in_words = shell.display_formatter.formatters["text/plain"]
     in_words.for_type(Figure, _write_digest)
 

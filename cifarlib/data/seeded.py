@@ -1,0 +1,29 @@
+"""A pipeline of random steps whose draws repeat."""
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+
+from .augment import A  # albumentations, told not to ask online for news
+
+
+def seeded(
+    pipeline: A.Compose | Sequence[A.BasicTransform],
+    seed: int = 42,
+    *,
+    always: bool = False,
+) -> A.Compose:
+    """Return a pipeline that draws the same way on each run; steps alone are put in a row.
+
+    always: whether each step is applied every time, whatever its probability. The steps share one
+    source of randomness: Compose(seed=…) would give each a generator of its own with the same seed,
+    so that they happen together or not at all (albumentations 2.0.8).
+    """
+    if not isinstance(pipeline, A.Compose):
+        pipeline = A.Compose(list(pipeline))
+    if always:
+        for step in pipeline.transforms:
+            step.p = 1.0
+    pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))
+    return pipeline
