@@ -105,6 +105,9 @@ from .report.published import (
     published_curves as published_curves,
     published_table as published_table,
 )
+from .report.labels import (
+    run_label as run_label,
+)
 from .report.curve_tables import (
     against_published as against_published,
     distance_table as distance_table,
@@ -114,9 +117,6 @@ from .report.curve_tables import (
     overfitting_table as overfitting_table,
     pairs_of_ends as pairs_of_ends,
     pairs_of_starts as pairs_of_starts,
-)
-from .report.tables import (
-    comparison as comparison,
 )
 from .report.trials import (
     fit_table as fit_table,
@@ -128,7 +128,6 @@ from .report.audits import (
     memory_effect as memory_effect,
     memory_effects as memory_effects,
     part_and_whole as part_and_whole,
-    run_name as run_name,
     score_intervals as score_intervals,
     seed_pairs as seed_pairs,
     tta_gains as tta_gains,
@@ -139,7 +138,6 @@ from .report.fair import (
     fair_pairs as fair_pairs,
     knob_table as knob_table,
     pairs_table as pairs_table,
-    run_label as run_label,
     side_by_side as side_by_side,
 )
 from .report.costs import (

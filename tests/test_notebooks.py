@@ -17,7 +17,7 @@ from prose import NOTEBOOKS, ROOT, cells, outputs_in_words, prose
 
 from cifarlib import BACKBONES, Run, largest_run, published_table
 from cifarlib.config import IMAGE_SIZES
-from cifarlib.report.tables import KINDS
+from cifarlib.report.fair import KINDS
 
 NAMES = [
     "01_data_exploration",
@@ -117,7 +117,7 @@ def test_the_live_cell_of_03_run_again_shows_what_was_trained(train):
 
     plt.switch_backend("agg")
     sources = [cell["source"] for cell in cells(NOTEBOOKS[2])]
-    (live,) = (number for number, source in enumerate(sources) if "live = Trainer(" in source)
+    (live,) = (number for number, source in enumerate(sources) if "live = cl.Trainer(" in source)
     (imports,) = [source for source in sources if "import cifarlib as cl" in source]
     shown = {"display": lambda figure, display_id: Shown(figure, display_id)}
     names = {"train": train[:100], "valid": train[100:150], "sys": sys, "os": os} | shown
@@ -149,7 +149,10 @@ TELL_OF_THE_TEST = {
     "test",
     "predictions",
     ".correct",
-    "comparison",
+    "comparison_cells",
+    "side_by_side",
+    "fair_pairs",
+    "tta_gains",
     "load_model",
     "results_figure",
 }

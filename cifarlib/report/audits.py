@@ -7,38 +7,13 @@ from math import sqrt
 import numpy as np
 import pandas as pd
 
-from ..config import BUDGETS
 from ..evaluation.metrics import mcnemar, wilson_interval
 from ..runs.record import Run
 from ..runs.store import find_published_run, load_runs
+from .labels import STARTS, cell_label, run_label
 from .published import measured_batch_norm
 
 SURE = 1.96  # standard deviations on either side that hold 95 % of a normal distribution
-STARTS = {"scratch": "scratch", "imagenet": "fine-tuned"}
-
-
-def run_name(run: Run) -> str:
-    """Return a run's name for a table or figure: backbone, size, start, and what was otherwise.
-
-    † where Run.is_held_back; how many training pictures where the budget is not the write-up's.
-    """
-    experiment = run.experiment
-    words = [experiment.backbone, f"{experiment.image_size} px", STARTS[experiment.init]]
-    if experiment.stem != "imagenet":
-        words.append(f"{experiment.stem} stem")
-    if experiment.recipe != "writeup":
-        words.append(experiment.recipe)
-    if experiment.policy != "writeup":
-        words.append(experiment.policy)
-    if experiment.lr is not None:
-        words.append(f"lr {experiment.lr:g}")
-    if experiment.seed != 42:
-        words.append(f"seed {experiment.seed}")
-    if experiment.budget != "writeup":
-        words.append(f"({BUDGETS[experiment.budget].pictures['train']:,} pictures)")
-    if run.is_held_back:
-        words.append("†")
-    return " ".join(words)
 
 
 def _table(runs: Iterable[Run], rows: list[dict]) -> pd.DataFrame:
@@ -46,7 +21,7 @@ def _table(runs: Iterable[Run], rows: list[dict]) -> pd.DataFrame:
     facts = []
     for run, row in zip(runs, rows, strict=True):
         facts.append({"backbone": run.experiment.backbone, "test": run.test["accuracy"]} | row)
-    table = pd.DataFrame(facts, index=[run_name(run) for run in runs])
+    table = pd.DataFrame(facts, index=[run_label(run) for run in runs])
     return table.sort_values("test", ascending=False, kind="stable")
 
 
@@ -204,7 +179,7 @@ def memory_effects(
     for run, control in pairs:
         effect = memory_effect(run, control, seen, unseen)
         asked = run.experiment
-        name = f"{asked.backbone} {asked.image_size} px {STARTS[asked.init]}"
+        name = cell_label(asked.backbone, asked.image_size, asked.init)
         rows[name] = {"backbone": asked.backbone, **effect}
     table = pd.DataFrame.from_dict(rows, orient="index")
     return table.sort_values("left_over", ascending=False, kind="stable")
@@ -228,7 +203,7 @@ def batch_norm_table() -> pd.DataFrame:
     names = []
     for run_id in table.index:
         run = find_published_run(run_id)
-        names.append(run_name(run) if run else run_id)
+        names.append(run_label(run) if run else run_id)
     return table.set_axis(names).rename_axis(columns=None)
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ..config import BACKBONES, IMAGE_SIZES, Experiment
 from ..models.anatomy import model_table
-from .fair import SCALE, STARTS
+from .labels import SCALE, STARTS
 from .published import measured_speeds
 
 

@@ -11,38 +11,18 @@ from ..config import BACKBONES, IMAGE_SIZES
 from ..evaluation.metrics import mcnemar
 from ..runs.record import Run
 from ..runs.store import largest_run, load_runs
+from .labels import SCALE, STARTS, run_label
 from .published import published_table
-from .tables import KINDS
 
-SCALE = "writeup"  # the budget of all that is compared here
-STARTS = {"scratch": "scratch", "imagenet": "fine-tuned"}
+# parts of the comparison: init, measure in Run.test, column of the published table
+KINDS = {
+    "scratch": ("scratch", "accuracy", "accuracy_scratch"),
+    "fine-tuned": ("imagenet", "accuracy", "accuracy_pretrained"),
+    "fine-tuned + TTA": ("imagenet", "tta_accuracy", "accuracy_pretrained_tta3"),
+}
 STARTS_IN_WORDS = {"scratch": "從零開始 scratch", "fine-tuned": "微調 fine-tuned"}
 LEAST_POINTS = 1.0  # single runs that lie closer are not told apart, for seeds scatter too
 LEAST_P = 0.05
-
-# what a run's label says where its experiment is not the write-up's own
-STEM_LABELS = {"cifar": "CIFAR stem"}
-POLICY_LABELS = {"natural": "natural augmentation", "none": "no augmentation"}
-RECIPE_LABELS = {"onecycle": "one-cycle"}
-
-
-def run_label(run: Run) -> str:
-    """Return a run's name for readers: "ResNet18 32 px scratch, seed 1"."""
-    experiment = run.experiment
-    parts = [f"{experiment.backbone} {experiment.image_size} px {STARTS[experiment.init]}"]
-    if experiment.stem in STEM_LABELS:
-        parts.append(STEM_LABELS[experiment.stem])
-    if experiment.policy in POLICY_LABELS:
-        parts.append(POLICY_LABELS[experiment.policy])
-    if experiment.recipe in RECIPE_LABELS:
-        parts.append(RECIPE_LABELS[experiment.recipe])
-    if experiment.lr is not None:
-        parts.append(f"lr {experiment.lr:g}")
-    if experiment.seed != 42:
-        parts.append(f"seed {experiment.seed}")
-    if experiment.budget != SCALE:
-        parts.append(experiment.budget)
-    return ", ".join(parts)
 
 
 # --- cells ----------------------------------------------------------------------------------------

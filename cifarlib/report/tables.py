@@ -1,4 +1,4 @@
-"""Tables of our runs, and of the published numbers beside them."""
+"""The table of recorded runs, and how one is chosen from it."""
 
 import contextlib
 from collections.abc import Iterable
@@ -6,24 +6,13 @@ from dataclasses import asdict
 from numbers import Real
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from ..config import BACKBONES, IMAGE_SIZES
 from ..runs.record import Run
-from ..runs.store import largest_run
 from ..utils.errors import unknown
-from .published import published_table
 
 # plain facts of how a run was made, by which it can be chosen
 TOLD = ("device", "seconds", "seconds_valid", "system", "started", "peak_memory_gb")
-
-# our table's parts: init, measure in Run.test, column of the published table
-KINDS = {
-    "scratch": ("scratch", "accuracy", "accuracy_scratch"),
-    "fine-tuned": ("imagenet", "accuracy", "accuracy_pretrained"),
-    "fine-tuned + TTA": ("imagenet", "tta_accuracy", "accuracy_pretrained_tta3"),
-}
 
 
 def runs_table(runs: Iterable[Run]) -> pd.DataFrame:
@@ -104,39 +93,3 @@ def _place(value: Any) -> tuple:
     if isinstance(value, Real):
         return (0, -value, "")
     return (1, 0, str(value))
-
-
-def comparison() -> pd.DataFrame:
-    """Return the write-up's test table with ours beside it: a row for each size and backbone.
-
-    Columns: KINDS × (ours, budget, published), in %; "open" where no run is recorded, "–" where
-    none was published; † where Run.is_held_back. Ours are on CIFAR-100, as the published are.
-    """
-    published = published_table().set_index(["image_size", "backbone"])
-    cells = pd.MultiIndex.from_product([IMAGE_SIZES, BACKBONES], names=published.index.names)
-    rows = []
-    for image_size, backbone in cells:
-        row = []
-        for init, measure, column in KINDS.values():
-            run = largest_run(backbone, image_size, init, cifar100=True)
-            theirs = published[column].get((image_size, backbone), np.nan)
-            row += [*_ours_in_words(run, measure), _published_in_words(theirs)]
-        rows.append(row)
-    columns = pd.MultiIndex.from_product([KINDS, ("ours", "budget", "published")])
-    return pd.DataFrame(rows, cells, columns)
-
-
-def _ours_in_words(run: Run | None, measure: str) -> list[str]:
-    """Return a run's accuracy and its budget."""
-    if run is None:
-        return ["open", ""]
-    budget = run.experiment.budget
-    if run.is_held_back:
-        budget += " †"
-    return [f"{run.test[measure]:.1%}", budget]
-
-
-def _published_in_words(accuracy: float) -> str:
-    if np.isnan(accuracy):
-        return "–"
-    return f"{accuracy:.1%}"

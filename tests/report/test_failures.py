@@ -45,7 +45,7 @@ def test_calibration_draws_mean_confidence_against_the_share_that_is_right():
     correct = np.zeros(110, bool)
     correct[:10] = True
     correct[40:70] = True
-    figure = plots.calibration_figure({"a run": (correct, confidence)})
+    figure = plots.calibration_figure({"a run": (correct, confidence)}, backbone="ResNet18")
     _, line = figure.axes[0].lines
     # the ten pictures of the last part are too few
     np.testing.assert_allclose(line.get_xydata(), [[0.25, 0.25], [0.85, 0.5]])

@@ -9,6 +9,7 @@ from cifarlib import (
     comparison_cells,
     fair_pairs,
     find_run,
+    find_superseded,
     knob_table,
     mcnemar,
     pairs_table,
@@ -129,13 +130,21 @@ def test_less_than_a_point_is_not_told_apart_however_small_the_p(monkeypatch):
         ("ResNet18-32px-imagenet-writeup-lr_0.001", "ResNet18 32 px fine-tuned, lr 0.001"),
         (
             f"{FIRST}-recipe_onecycle-policy_natural-stem_cifar",
-            "ResNet18 32 px scratch, CIFAR stem, natural augmentation, one-cycle",
+            "ResNet18 32 px scratch, CIFAR stem, natural, one-cycle",
         ),
-        ("ResNet18-32px-scratch-quick", "ResNet18 32 px scratch, quick"),
+        ("ResNet18-32px-scratch-quick", "ResNet18 32 px scratch, 10,000 pictures"),
+        (HELD_BACK, "ResNet50 128 px fine-tuned †"),
     ],
 )
 def test_a_label_says_what_is_not_the_write_ups_own(name, label):
     assert run_label(find_run(name)) == label
+
+
+def test_weights_too_large_for_their_steps_hold_a_run_back():
+    assert find_superseded("ResNet18-32px-imagenet-writeup").is_held_back
+    # ten times the rate makes up for it; and what begins from scratch has no such weights
+    assert not find_superseded("ResNet18-32px-imagenet-writeup-lr_0.001").is_held_back
+    assert not find_run(FIRST).is_held_back
 
 
 # --- knobs ----------------------------------------------------------------------------------------

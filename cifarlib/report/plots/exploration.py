@@ -16,7 +16,7 @@ from .style import SPARE_COLORS, WIDTH, percent_axis
 if TYPE_CHECKING:  # a figure of records must not load what pictures need
     from ...data.images import ImageSet
 
-POLICY_COLORS = {"none": "#636363", "writeup": "#8c6d31", "natural": "#009e73"}
+POLICY_COLORS = {"none": "#636363", "writeup": "#8c6d31", "natural": "#7b4173"}
 LEAST_POWER = 1e-9  # so that nothing has a logarithm
 
 

@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...data.facts import CLASSES, SUPERCLASSES
-from .style import SPARE_COLORS, WIDTH, percent_axis
+from .style import WIDTH, look, percent_axis
 
-ELSEWHERE = "another family"
+ELSEWHERE = "elsewhere"
 TITLE_LETTERS = 36  # of a line above a panel of top5_chart
+LINES = ("-", "--", ":", "-.")  # of runs that share a colour
 DARKEST = 25  # % of a class at which the colour ends
 
 
@@ -92,6 +93,7 @@ def family_shares(labels: np.ndarray, predicted: np.ndarray, names: Sequence[str
 def calibration_figure(
     answers: Mapping[str, tuple[np.ndarray, np.ndarray]],
     *,
+    backbone: str,
     bins: int = 10,
     title: str = "",
 ) -> Figure:
@@ -99,20 +101,19 @@ def calibration_figure(
 
     answers: name to (right or not, bool (N,); probability of the predicted class (N,)). A point is
     one of `bins` equal parts of 0-1, as large as it holds pictures; parts of under 20 are left out.
+    backbone: of all the runs, whose colour they have; their lines differ.
     """
     figure, axis = plt.subplots(figsize=(WIDTH * 0.8, 4.2), layout="constrained")
-    axis.plot(
-        [0, 1], [0, 1], color="#888888", linestyle="--", linewidth=1, label="as sure as right"
-    )
-    for number, (name, (correct, confidence)) in enumerate(answers.items()):
-        color = ("#0072b2", "#c0392b", *SPARE_COLORS)[number]
+    axis.plot([0, 1], [0, 1], color="#888888", linestyle="-", linewidth=1, label="as sure as right")
+    color = look(backbone)["color"]
+    for line, (name, (correct, confidence)) in zip(LINES, answers.items(), strict=False):
         place = np.minimum((confidence * bins).astype(int), bins - 1)
         counts = np.bincount(place, minlength=bins)
         kept = counts >= 20
         sure = np.bincount(place, confidence, bins)[kept] / counts[kept]
         right = np.bincount(place, correct, bins)[kept] / counts[kept]
         label = f"{name}: {np.mean(confidence):.0%} sure, {np.mean(correct):.0%} right"
-        axis.plot(sure, right, color=color, linewidth=1.2, label=label)
+        axis.plot(sure, right, line, color=color, linewidth=1.6, label=label)
         axis.scatter(sure, right, s=counts[kept] / counts.sum() * 600, color=color)
     axis.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
     percent_axis(axis.xaxis)
@@ -142,7 +143,7 @@ def top5_chart(
     axes[0].imshow(picture, interpolation="nearest")
     axes[0].set_axis_off()
     for axis, (name, (classes, probabilities)) in zip(axes[1:], guesses.items(), strict=True):
-        drawn = axis.barh(range(len(classes)), probabilities, color="#0072b2")
+        drawn = axis.barh(range(len(classes)), probabilities, color="#636363")
         axis.bar_label(drawn, [f"{share:.0%}" for share in probabilities], padding=2, fontsize=7)
         words = [word.replace("_", " ") for word in classes]
         axis.set_yticks(range(len(classes)), words, fontsize=8)

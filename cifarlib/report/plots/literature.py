@@ -58,7 +58,7 @@ def literature_line(papers: pd.DataFrame, marks: Mapping[str, float]) -> Figure:
             color=mark_colors[number % len(mark_colors)],
             linestyle="--",
             linewidth=1.2,
-            label=f"{name}: {top1:.2f} %",
+            label=f"{name}: {top1:.2f}%",
         )
     axis.set(xlabel="published", ylabel="CIFAR-100 top-1 (%)")
     axis.margins(x=0.12)

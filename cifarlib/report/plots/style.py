@@ -21,10 +21,10 @@ from .digest import tell_digests
 if TYPE_CHECKING:
     from IPython.display import Code
 
-COLORS = dict(zip(BACKBONES, ("#c0392b", "#e69f00", "#0072b2", "#56b4e9", "#cc79a7"), strict=True))
+COLORS = dict(zip(BACKBONES, ("#c0392b", "#e69f00", "#0072b2", "#009e73", "#cc79a7"), strict=True))
 MARKERS = dict(zip(BACKBONES, "so^Dv", strict=True))
 # for other backbones than the series'
-SPARE_COLORS = ("#009e73", "#7b4173", "#8c6d31", "#636363", "#17becf")
+SPARE_COLORS = ("#56b4e9", "#7b4173", "#8c6d31", "#636363", "#17becf")
 SPARE_MARKERS = "PX*<>"
 WIDTH = 8  # inches, the width of a notebook's column
 

@@ -45,7 +45,9 @@ def trials_figure(
         name, accuracy = reference
         bars.axvline(accuracy, color="black", linestyle="--", linewidth=1, label=name)
         figure.legend(loc="outside lower center", frameon=False, fontsize=8)
-    curves.set(title="validation", xlabel="epoch", ylabel="accuracy", ylim=(0, None))
+    curves.set(
+        title="validation (colours of the bars)", xlabel="epoch", ylabel="accuracy", ylim=(0, None)
+    )
     curves.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     percent_axis(curves.yaxis)
     bars.set(title="test", xlabel="accuracy", xlim=(0, 0.9))

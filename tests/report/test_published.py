@@ -1,11 +1,9 @@
-"""Tables say what is recorded, what was published, and what is open."""
+"""Published tables say what others measured."""
 
 import pytest
 
 from cifarlib import (
     BACKBONES,
-    comparison,
-    find_superseded,
     literature,
     measured_batch_norm,
     measured_speeds,
@@ -15,29 +13,7 @@ from cifarlib import (
     published_table,
 )
 from cifarlib.config import IMAGE_SIZES
-from cifarlib.runs.store import find_published_run, largest_run
-
-
-def test_the_comparison_has_every_cell_with_ours_beside_the_published():
-    table = comparison()
-    assert list(table.index) == [(size, name) for size in IMAGE_SIZES for name in BACKBONES]
-    ours = table["scratch"].loc[32, "ResNet18"]
-    run = largest_run("ResNet18", 32, "scratch")
-    assert ours["ours"] == f"{run.test['accuracy']:.1%}"
-    assert ours["budget"] == run.experiment.budget
-    published = published_table().set_index(["image_size", "backbone"])
-    assert ours["published"] == f"{published.accuracy_scratch[32, 'ResNet18']:.1%}"
-
-
-def test_a_cell_whose_weights_were_too_large_for_its_steps_is_marked():
-    table = comparison()["fine-tuned"]
-    for (size, backbone), row in table.iterrows():
-        run = largest_run(backbone, size, "imagenet", cifar100=True)
-        assert row["budget"].endswith(" †") == bool(run and run.is_held_back)
-    assert find_superseded("ResNet18-32px-imagenet-writeup").is_held_back
-    # ten times the rate makes up for it; and what begins from scratch has no such weights
-    assert not find_superseded("ResNet18-32px-imagenet-writeup-lr_0.001").is_held_back
-    assert not find_published_run("ResNet18-32px-scratch-writeup").is_held_back
+from cifarlib.runs.store import find_published_run
 
 
 def test_the_published_curves_are_those_of_every_panel():
@@ -57,15 +33,6 @@ def test_the_compressed_weights_are_larger_than_hes_in_every_layer():
     assert layers.backbone.value_counts().to_dict() == {"ResNet50": 53, "ResNet18": 20}
     assert ratio.min() > 1.2
     assert ratio.max() < 20.2
-
-
-def test_a_cell_without_a_record_is_open(monkeypatch, tmp_path):
-    monkeypatch.setenv("CIFARLIB_RECORDS", "none")
-    monkeypatch.setenv("CIFARLIB_RUNS", str(tmp_path))
-    table = comparison()
-    for kind in ("scratch", "fine-tuned", "fine-tuned + TTA"):
-        assert set(table[kind, "ours"]) == {"open"}
-        assert set(table[kind, "budget"]) == {""}
 
 
 def test_the_measured_speeds_cover_the_comparison():
