@@ -13,7 +13,7 @@ notebook = json.loads((root / "notebooks/01_data_exploration.ipynb").read_text(e
 cell = next("".join(c["source"]) for c in notebook["cells"] if "CLONE_URL" in "".join(c["source"]))
 check = """
 import cifarlib, torch
-assert cifarlib.__file__.startswith(str(root)), cifarlib.__file__
+assert cifarlib.__file__.startswith(str(found[0])), cifarlib.__file__
 assert len(cifarlib.load_runs()) > 0
 print("set-up cell: good, torch", torch.__version__)
 """

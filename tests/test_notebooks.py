@@ -225,7 +225,7 @@ def test_the_first_cells_are_short(path):
     set_up, imports = (cell["source"] for cell in cells(path)[:2])
     assert len(set_up.splitlines()) <= 18
     lines = [line for line in imports.splitlines() if line.startswith(("import", "from"))]
-    assert len(lines) < 12
+    assert len(lines) < 10
 
 
 def answers(path: Path) -> list[str]:
