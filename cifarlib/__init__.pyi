@@ -75,7 +75,6 @@ from .evaluation.metrics import (
 from .config import (
     BACKBONES as BACKBONES,
     BUDGETS as BUDGETS,
-    COMPARED as COMPARED,
     RECIPES as RECIPES,
     Budget as Budget,
     Experiment as Experiment,

@@ -71,48 +71,27 @@ def _draw_results(axis: Axes, cells: pd.DataFrame) -> None:
     percent_axis(axis.yaxis)
 
 
-def confusion(
-    counts: np.ndarray,
-    names: Sequence[str],
-    *,
-    masked: bool = True,
-    what: str = "superclass",
-    axis: Axes | None = None,
-) -> Figure:
-    """Draw a confusion matrix (C, C) as shares of each true class, in %.
+def confusion(counts: np.ndarray, names: Sequence[str], *, masked: bool = True) -> Figure:
+    """Draw a confusion matrix (C, C) of superclasses as shares of each true one, in %.
 
-    masked: the diagonal is left out, so that the mistakes can be told apart. what: a class of the
-    matrix, in words. axis: where to draw; by default a figure of its own, with its scale beside it.
+    masked: the diagonal is left out, so that the mistakes can be told apart.
     """
     # a class without pictures is divided by one, not by nought
     per_class = np.maximum(counts.sum(1, keepdims=True), 1)
-    shares = 100 * counts / per_class
-    alone = axis is None
-    if axis is None:
-        side = WIDTH * 0.82
-        _, axis = plt.subplots(figsize=(side, side * 0.82), layout="constrained")
     labels = [name.replace("_", " ") for name in names]
-    hidden = np.eye(len(counts), dtype=bool) & masked
-    scale = None
-    if alone:
-        scale = {"label": f"share of the true {what} (%)", "shrink": 0.7}
+    side = WIDTH * 0.82
+    figure, axis = plt.subplots(figsize=(side, side * 0.82), layout="constrained")
     sns.heatmap(
-        shares,
-        mask=hidden,
+        100 * counts / per_class,
+        mask=np.eye(len(counts), dtype=bool) & masked,
         ax=axis,
         cmap="rocket_r",
-        annot=not alone,
-        fmt=".0f",
-        annot_kws={"fontsize": 8},
         xticklabels=labels,
         yticklabels=labels,
         square=True,
         linewidths=0.3,
-        cbar=alone,
-        cbar_kws=scale,
+        cbar_kws={"label": "share of the true superclass (%)", "shrink": 0.7},
     )
     axis.set(xlabel="predicted", ylabel="true")
     axis.tick_params(labelsize=7)
-    figure = axis.get_figure()
-    assert isinstance(figure, Figure)
     return figure
