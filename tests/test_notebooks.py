@@ -189,6 +189,12 @@ def test_the_story_is_told_at_the_write_ups_scale(path):
 
 
 @of_each_notebook
+def test_no_notebook_speaks_of_rehearsals(path):
+    code = "\n".join(cell["source"] for cell in cells(path))
+    assert "smoke" not in code + prose(path) + outputs_in_words(path)
+
+
+@of_each_notebook
 def test_tables_are_short(path):
     for cell in cells(path):
         for output in cell["outputs"]:

@@ -158,14 +158,17 @@ def collect_runs(
     image_size: int,
     init: str,
     *,
-    budget: str = "smoke",
+    budget: str | None = None,
 ) -> dict[str, Run | None]:
     """Return each backbone's run: recorded ones at the write-up's scale, a reader's own trained.
 
     A backbone of the series has its `writeup` record or stays open (None): what takes hours is not
     begun unasked. Another one, or any on pictures of one's own, has its largest recorded run, else
-    is trained at `budget`; it stays open where its ImageNet weights are not at hand.
+    is trained at `budget` (by default CIFARLIB_BUDGET, else the smallest); it stays open where its
+    ImageNet weights are not at hand.
     """
+    if budget is None:
+        budget = os.environ.get("CIFARLIB_BUDGET", "smoke")
     on_cifar100 = data_id_here(image_size) == ""
     runs: dict[str, Run | None] = {}
     for backbone in backbones:

@@ -212,6 +212,12 @@ def test_collected_runs_are_trained_where_none_is_recorded(own, mine, monkeypatc
     assert np.isfinite(runs["test_resnet"].history.train_loss).all()
 
 
+def test_the_budget_of_what_has_no_record_is_the_variables(own, monkeypatch):
+    monkeypatch.setenv("CIFARLIB_BUDGET", "quik")
+    with pytest.raises(ValueError, match="did you mean 'quick'"):
+        collect_runs(["test_resnet"], 32, "scratch")
+
+
 def test_collected_runs_whose_weights_are_not_at_hand_stay_open(own, monkeypatch):
     monkeypatch.setattr("cifarlib.models.weights.silent", pytest.fail)  # nothing is asked for
     assert collect_runs(["SE-ResNeXt50"], 32, "imagenet") == {"SE-ResNeXt50": None}
