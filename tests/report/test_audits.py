@@ -1,6 +1,5 @@
 """Audits say how sure the recorded numbers are."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -36,14 +35,6 @@ def seeds():
     """One experiment under three seeds."""
     cells = [Experiment("ResNet18", 32, "scratch", "writeup", seed=seed) for seed in (42, 1, 2)]
     return [find_run(cell) for cell in cells]
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    """Leave no figure open."""
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
 
 
 # --- names ----------------------------------------------------------------------------------------

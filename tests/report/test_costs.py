@@ -39,7 +39,6 @@ def test_the_table_has_every_backbone():
 
 
 def test_the_figure_draws_each_cell_at_its_hours():
-    plt.switch_backend("agg")
     costs = training_costs(comparison_cells())
     figure = plots.costs_figure(costs, title="a title")
     (axis,) = figure.axes

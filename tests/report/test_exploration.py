@@ -1,19 +1,9 @@
 """The figures of 01 and 02 show what they are given."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import pytest
 
 from cifarlib import find_run, plots
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    """No window opens, and no figure stays."""
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
 
 
 def test_the_wall_shows_the_first_picture_of_each_class_by_superclass(train):

@@ -1,20 +1,10 @@
 """Figures of mistakes show what they are given."""
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 
 from cifarlib import plots
 from cifarlib.data.facts import CLASSES, SUPERCLASSES
 from cifarlib.report.plots.failures import family_shares
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    """No window opens, and no figure stays."""
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
 
 
 def test_a_familys_shares_are_of_each_true_class_and_end_in_what_went_elsewhere():

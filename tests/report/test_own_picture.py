@@ -72,7 +72,6 @@ def test_in_colab_what_is_uploaded_is_shrunk_and_answered(monkeypatch):
 def test_in_jupyter_a_button_waits_and_the_answer_is_shown_once(monkeypatch):
     displayed = []
     monkeypatch.setattr("IPython.display.display", lambda *things: displayed.extend(things))
-    plt.switch_backend("agg")
     upload_picture(lambda picture: plt.figure(num=f"{picture.shape}"))
     button = displayed[0]
     cup = {

@@ -15,14 +15,6 @@ from cifarlib import BACKBONES, find_run, find_superseded, plots, run
 from cifarlib.report.plots import style
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    """No window opens, and no figure stays."""
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
-
-
 def test_each_backbone_of_the_series_has_a_look_of_its_own():
     looks = [tuple(plots.look(name).values()) for name in BACKBONES]
     assert len(set(looks)) == len(BACKBONES)

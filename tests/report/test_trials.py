@@ -10,14 +10,6 @@ BASE = "ResNet18-32px-scratch-{}"
 STEM = "ResNet18-32px-scratch-{}-stem_cifar"
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    """No window opens, and no figure stays."""
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
-
-
 def trials_of(budget: str) -> dict[str, Run | None]:
     """Return a baseline, one change and one that was never run."""
     return {
