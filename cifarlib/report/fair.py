@@ -11,7 +11,7 @@ from ..config import BACKBONES, IMAGE_SIZES
 from ..evaluation.metrics import mcnemar
 from ..runs.record import Run
 from ..runs.store import largest_run, load_runs
-from .labels import SCALE, STARTS, run_label
+from .labels import SCALE, STARTS, p_in_words, run_label
 from .published import published_table
 
 # parts of the comparison: init, measure in Run.test, column of the published table
@@ -137,7 +137,7 @@ def pairs_table(pairs: Sequence[tuple[Run, Run]], n: int = 8) -> pd.DataFrame:
                 "只有 A 對 only A": f"{(one & ~two).sum():,}",
                 "只有 B 對 only B": f"{(two & ~one).sum():,}",
                 "A − B (points)": f"{points:.1f}",
-                f"p × {len(pairs)}": "< 0.001" if p < 0.001 else f"{p:.2f}",
+                f"p × {len(pairs)}": p_in_words(p, decimals=2),
                 "分得出來 told apart": "yes" if is_told_apart else "no",
             }
         )

@@ -17,6 +17,13 @@ def cell_label(backbone: str, image_size: int, init: str) -> str:
     return f"{backbone} {image_size} px {STARTS[init]}"
 
 
+def p_in_words(p: float, decimals: int = 3) -> str:
+    """Return a p-value as it is written in tables."""
+    if p < 0.001:
+        return "< 0.001"
+    return f"{p:.{decimals}f}"
+
+
 def run_label(run: Run) -> str:
     """Return a run's name for readers: "ResNet18 32 px scratch, seed 1".
 

@@ -7,6 +7,7 @@ import pandas as pd
 from ..evaluation.metrics import mcnemar, wilson_interval
 from ..runs.record import Run
 from .curve_tables import overfitting
+from .labels import p_in_words
 
 # columns of trial_table
 TRIAL = (
@@ -47,7 +48,7 @@ def trial_table(trials: Mapping[str, Run | None]) -> pd.DataFrame:
             row["95% 區間 interval"] = f"{low:.1%} – {high:.1%}"
         if run and base and run is not base:
             row["差 points"] = f"{points_over(run, base):+.1f}"
-            row["p"] = _p_in_words(mcnemar(run.correct(), base.correct()))
+            row["p"] = p_in_words(mcnemar(run.correct(), base.correct()))
         rows[name] = row
     return pd.DataFrame.from_dict(rows, orient="index")
 
@@ -55,12 +56,6 @@ def trial_table(trials: Mapping[str, Run | None]) -> pd.DataFrame:
 def points_over(run: Run, base: Run) -> float:
     """Return how much better a run's test accuracy is than another's, in points."""
     return 100 * (run.test["accuracy"] - base.test["accuracy"])
-
-
-def _p_in_words(p: float) -> str:
-    if p < 0.001:
-        return "< 0.001"
-    return f"{p:.3f}"
 
 
 def fit_table(trials: Mapping[str, Run | None]) -> pd.DataFrame:
