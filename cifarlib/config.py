@@ -131,6 +131,14 @@ BUDGETS = {
         epochs={"scratch": 3, "imagenet": 3},
         lr={"scratch": 1e-3, "imagenet": 1e-3},
     ),
+    # what made the small net that comes along: all pictures, on a laptop in an hour or two
+    "short": Budget(
+        n_train=None,
+        n_valid=None,
+        n_test=None,
+        epochs={"scratch": 3, "imagenet": 3},
+        lr={"scratch": 1e-3, "imagenet": 1e-3},
+    ),
     # what notebook 06 gives a net that is made for small pictures
     "twelve": Budget(
         n_train=None,

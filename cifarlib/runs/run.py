@@ -23,7 +23,7 @@ from ..data.loader import make_loader
 from ..data.nearest import data_place
 from ..evaluation.predict import score
 from ..models.backbones import create_model
-from ..models.weights import MissingWeights, Weights, digest_of_tensors, find_weights
+from ..models.weights import MissingWeights, Weights, digest_of_tensors, find_weights, halved
 from ..training.checkpoint import peek_state
 from ..training.device import choose_device
 from ..training.trainer import Trainer, copy_to_cpu, fit
@@ -282,6 +282,8 @@ def _train(
     best = {name: tensor.contiguous() for name, tensor in trainer.best_state.items()}
     provenance |= provenance_after(experiment, trainer)
     provenance["final_weights_sha256"] = final_weights
+    # what comes along with the project is these weights in float16: see models/carried.py
+    provenance["best_float16_sha256"] = digest_of_tensors(halved(best))
     finished = write_record(
         folder,
         experiment,

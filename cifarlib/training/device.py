@@ -1,6 +1,7 @@
 """What a machine trains on, and the fixed rules by which the fast way is chosen there."""
 
 import contextlib
+import ctypes
 import os
 import platform
 import sys
@@ -13,6 +14,12 @@ from torch import nn
 
 from ..config import IMAGENET_MEAN, IMAGENET_STD
 from ..models.backbones import is_depthwise
+
+# of the GNU C library's malloc.h: from which size a block is borrowed from the system, and how much
+# may lie free at the end of the heap before it is given back
+M_TRIM_THRESHOLD = -1
+M_MMAP_THRESHOLD = -3
+MOST_BYTES = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,8 @@ class Device:
         if self.torch_device.type == "cuda" and self.fast:
             # cuDNN tries its algorithms on each shape that is new: all batches have one
             torch.backends.cudnn.benchmark = True
+        if self.torch_device.type == "cpu" and self.fast:
+            keep_freed_memory()
         model = model.to(self.torch_device)
         return model.to(memory_format=self.memory_format)
 
@@ -75,6 +84,24 @@ class Device:
     def prepare_labels(self, labels: torch.Tensor) -> torch.Tensor:
         """Bring labels (N,) to the device."""
         return labels.to(self.torch_device, non_blocking=True)
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep what it frees for its next use, on Linux; say whether that was taken.
+
+    Each step frees and asks for hundreds of megabytes. Left to itself the GNU C library gives large
+    blocks back to the system, which must clear every page that it lends again: two fifths of a
+    step's time for EfficientNet_lite0 at 128 px. The price is memory, 10 to 20% more at the peak.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except AttributeError:  # another C library, such as musl
+        return False
+    takes_large_blocks = mallopt(M_MMAP_THRESHOLD, MOST_BYTES)
+    keeps_the_end = mallopt(M_TRIM_THRESHOLD, MOST_BYTES)
+    return bool(takes_large_blocks and keeps_the_end)
 
 
 def choose_device(

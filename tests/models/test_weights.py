@@ -17,6 +17,7 @@ from cifarlib.models.weights import (
     MissingWeights,
     digest_of_tensors,
     find_weights,
+    halved,
     read_weights,
 )
 
@@ -297,3 +298,16 @@ def test_lightnings_other_parts_are_left_out(folder, whole):
 def test_small_floats_are_looked_at_too(folder):
     torch.save({"fc.bias": torch.ones(3).to(torch.float8_e4m3fn)}, folder / "test_resnet.pt")
     assert find_weights(TAGGED).state.keys() == {"fc.bias"}
+
+
+def test_halved_weights_keep_vectors_and_halve_the_filters(whole, tmp_path):
+    state = whole.state_dict()
+    smaller = halved(state)
+    assert smaller["fc.weight"].dtype == torch.float16
+    assert torch.equal(smaller["bn1.running_var"], state["bn1.running_var"])
+    whole_bytes, half_bytes = (
+        sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+        for tensors in (state, smaller)
+    )
+    assert half_bytes < 0.55 * whole_bytes
+    save_file(smaller, tmp_path / "half.safetensors")  # which takes no channels-last tensors

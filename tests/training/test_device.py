@@ -1,5 +1,9 @@
 """The fast way is chosen by fixed rules."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from helpers import CPU, PLAIN_CPU, make_trainer, tiny_net
@@ -41,3 +45,29 @@ def test_bfloat16_stays_close_to_float32(train):
         losses[device.precision] = next(iter(make_trainer(train, device=device)))["train_loss"]
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
     assert losses["bfloat16"] != losses["float32"]
+
+
+MEMORY = """
+import resource, sys, torch
+from cifarlib.training.device import keep_freed_memory
+if sys.argv[1] == "keep" and not keep_freed_memory():
+    sys.exit("not taken")
+for _ in range(20):
+    torch.ones(16_000_000)  # 64 MB, freed at once
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+"""
+
+
+def page_faults(way: str) -> int:
+    """Return how often a process had to be lent a page while it made and freed 20 large tensors."""
+    command = [sys.executable, "-c", MEMORY, way]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or "glibc" not in os.confstr("CS_GNU_LIBC_VERSION"),
+    reason="the memory is another C library's",
+)
+def test_freed_memory_is_used_again_rather_than_borrowed_anew():
+    # 64 MB are 16,000 pages of 4 kB, twenty times or once
+    assert page_faults("plain") - page_faults("keep") > 15 * 15_000
