@@ -63,6 +63,9 @@ from .evaluation.predict import (
     predict as predict,
     tta as tta,
 )
+from .evaluation.heatmap import (
+    grad_cam as grad_cam,
+)
 from .evaluation.metrics import (
     accuracy as accuracy,
     calibration_error as calibration_error,
@@ -88,7 +91,9 @@ from .runs.store import (
     find_run as find_run,
     find_superseded as find_superseded,
     largest_run as largest_run,
+    load_published_model as load_published_model,
     load_runs as load_runs,
+    published_model_run as published_model_run,
 )
 from .runs.run import (
     collect_runs as collect_runs,
@@ -144,10 +149,18 @@ from .report.costs import (
     training_costs as training_costs,
 )
 from .report.own_picture import (
+    camera_picture as camera_picture,
+    evidence_of as evidence_of,
+    look_at as look_at,
+    probabilities_of as probabilities_of,
     recorded_top5 as recorded_top5,
     top5_of as top5_of,
     trained_runs as trained_runs,
     upload_picture as upload_picture,
+)
+from .report.explorer import (
+    explorer_frame as explorer_frame,
+    write_explorer as write_explorer,
 )
 from .report.widgets import (
     augmentation_explorer as augmentation_explorer,

@@ -216,11 +216,38 @@ def reproduce_run(asked: argparse.Namespace) -> int:
     return int(is_off)
 
 
+def predict_files(asked: argparse.Namespace) -> int:
+    """Print what a trained net says of pictures: the five likeliest classes of each, the net that
+    comes along unless another run is named.
+    """
+    from .report.own_picture import asked_run, read_and_predict
+
+    run = asked_run(asked.run, runs_dir=asked.runs_dir)
+    # every file is read before the first answer: a bad one is told at once
+    answers = read_and_predict(run, asked.files)
+    for file, (classes, probabilities) in zip(asked.files, answers, strict=True):
+        print(file)
+        for name, probability in zip(classes, probabilities, strict=True):
+            print(f"  {probability:6.1%}  {name.replace('_', ' ')}")
+    return 0
+
+
+def explore(asked: argparse.Namespace) -> int:
+    """Write one HTML page to explore the results in: curves, accuracies, and the pictures that nets
+    take for others.
+    """
+    from .report.explorer import write_explorer
+
+    path = write_explorer(asked.out)
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB; open it in a browser")
+    return 0
+
+
 def publish_runs(asked: argparse.Namespace) -> int:
     """Check the records in a folder and add them to the package."""
     from .runs.store import publish
 
-    for path in publish(asked.folder, replace=asked.replace):
+    for path in publish(asked.folder, replace=asked.replace, weights=asked.weights):
         print(path.name)
     return 0
 
@@ -415,12 +442,34 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_runs_dir(reproduce_parser)
 
+    predict_parser = _add_command(commands, "predict", predict_files, needs=".report.own_picture")
+    predict_parser.add_argument("files", nargs="+", metavar="FILE", help="Look at this picture.")
+    predict_parser.add_argument(
+        "--run",
+        metavar="RUN_ID",
+        help="Ask the net of this run of yours (default: the one that comes along).",
+    )
+    _add_runs_dir(predict_parser)
+
+    explore_parser = _add_command(commands, "explore", explore, needs=".report.explorer")
+    explore_parser.add_argument(
+        "--out",
+        default="explorer.html",
+        metavar="FILE",
+        help="Write it here (default: explorer.html).",
+    )
+
     publish_parser = _add_command(commands, "publish", publish_runs, needs=".runs.store")
     publish_parser.add_argument("folder", help="Take the records below this folder.")
     publish_parser.add_argument(
         "--replace",
         action="store_true",
         help="Put them in the place of published ones of the same experiment.",
+    )
+    publish_parser.add_argument(
+        "--weights",
+        action="store_true",
+        help="Put their trained nets along too, in float16.",
     )
     return parser
 

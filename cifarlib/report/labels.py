@@ -1,6 +1,6 @@
 """How a run is called in tables and figures."""
 
-from ..config import BUDGETS
+from ..config import BUDGETS, Experiment
 from ..runs.record import Run
 
 SCALE = "writeup"  # the budget of all that needs no other word
@@ -43,8 +43,16 @@ def run_label(run: Run) -> str:
     if experiment.seed != 42:
         parts.append(f"seed {experiment.seed}")
     if experiment.budget != SCALE:
-        parts.append(f"{BUDGETS[experiment.budget].n_train:,} pictures")
+        parts.append(_budget_label(experiment))
     label = ", ".join(parts)
     if run.is_held_back:
         label += " †"
     return label
+
+
+def _budget_label(experiment: Experiment) -> str:
+    """Return what a budget spends otherwise than the write-up: fewer pictures, else epochs."""
+    budget = BUDGETS[experiment.budget]
+    if budget.n_train is None:
+        return f"{budget.epochs[experiment.init]} epochs"
+    return f"{budget.n_train:,} pictures"

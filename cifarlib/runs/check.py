@@ -13,7 +13,7 @@ import numpy as np
 from ..config import BUDGETS, CIFAR100_PARTS, ENGINES, HISTORY, RECIPES, Recipe
 from ..data import facts
 from ..utils.files import file_digest
-from .record import UNKNOWN, Run, digest_of, is_kind, read_record
+from .record import ROUNDED, UNKNOWN, Run, digest_of, is_kind, read_record
 
 TOLERANCE = 1e-6  # between a recorded number and the same one worked out again
 ROUNDING = 0.01  # of five recorded probabilities, which have three decimals each, over 1
@@ -63,6 +63,8 @@ def check_record(path: str | Path) -> list[str]:
             *_provenance_problems(run),
             *_data_problems(run),
         ]
+        if run.published and run.has_weights:
+            run.load_model()  # which compares the weights' hash with the record's
         predictions = run.predictions()
         shape_problems = _shape_problems(run, predictions)
         if shape_problems:
@@ -189,6 +191,9 @@ def _value_problems(run: Run) -> list[str]:
         problems.append("the hash of its final weights is none")
     if run.experiment.lr not in (None, run.settings["lr"]):
         problems.append(f"it was asked for lr {run.experiment.lr}, its settings have another")
+    rounded = provenance.get(ROUNDED)  # records before December 2026 have none
+    if rounded is not None and not re.fullmatch("[0-9a-f]{64}", str(rounded)):
+        problems.append("the hash of its rounded weights is none")
     for text in _texts(provenance):
         if PRIVATE.search(text):
             problems.append(f"it tells of somebody's machine: {text!r}")

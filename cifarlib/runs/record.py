@@ -15,6 +15,7 @@ from ..utils.errors import first_line
 from ..utils.files import write_bytes, write_json
 
 if TYPE_CHECKING:  # reading a record must not take the seconds that torch does
+    import torch
     from torch import nn
 
 FORMAT = 2
@@ -28,6 +29,11 @@ SMALL_STEP = 1e-4
 RECORD = "record.json"
 PREDICTIONS = "predictions.npz"  # in older records; newer ones name theirs
 BEST = "best.safetensors"  # the same
+SUPERSEDED_FOLDER = (
+    "superseded"  # the folder beside the published records, with those they replaced
+)
+MODELS = "models"  # the folder beside the published records, with the nets that come along
+ROUNDED = "best_float16_sha256"  # of the best weights' tensors as models/ has them
 
 # budgets that once named a learning rate -> (budget, learning rate) of today
 OLD_BUDGETS = {
@@ -115,8 +121,20 @@ class Run:
 
     @property
     def best_path(self) -> Path:
-        """The trained weights beside one's own record, where they were kept."""
+        """Where the trained weights are, if they were kept: see has_weights."""
+        if self.published:
+            return self.path.parent.with_name(MODELS) / f"{self.path.stem}.safetensors"
         return self.path.with_name(self.provenance.get("best_file", BEST))
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether the trained net can be loaded: one's own runs can, and the one that comes along.
+
+        The latter's filters are kept in float16. Of superseded runs no net is kept.
+        """
+        if self.path.parent.name == SUPERSEDED_FOLDER:
+            return False
+        return self.best_path.exists()
 
     @property
     def best_epoch(self) -> int:
@@ -143,17 +161,14 @@ class Run:
         return answers["classes"][:, 0] == answers["labels"]
 
     def load_model(self) -> "nn.Module":
-        """Return the trained model.
+        """Return the trained model, in float32 and in evaluation mode.
 
-        Raises ValueError for any but one's own runs, which keep weights, and for weights that are
-        damaged or do not fit the net.
+        Raises ValueError for a run without weights here, and for weights that are damaged, that are
+        not the record's, or that do not fit the net.
         """
-        from safetensors.torch import load
-
         from ..models.backbones import create_model
 
-        path = self.best_path
-        if self.published or not path.exists():
+        if not self.has_weights:
             raise ValueError(
                 f"{self.experiment.id} has no weights here:"
                 " train it with run(experiment, retrain=True)"
@@ -164,19 +179,37 @@ class Run:
             stem=self.experiment.stem,
             image_size=self.experiment.image_size,
         )
-        content = path.read_bytes()
-        expected = self.provenance.get("best_sha256")
-        # a flipped bit would load, and answer otherwise
-        if expected is not None and hashlib.sha256(content).hexdigest() != expected:
-            raise ValueError(
-                f"weights {path} are damaged, or not those of their record:"
-                " train anew with run(experiment, retrain=True)"
-            )
+        state = self._read_weights()
         try:
-            model.load_state_dict(load(content))
-        except Exception as error:  # safetensors and torch raise kinds of their own
-            raise ValueError(f"weights {path} do not fit the net: {first_line(error)}") from None
+            model.load_state_dict(state)
+        except Exception as error:  # torch raises kinds of its own
+            raise ValueError(
+                f"weights {self.best_path} do not fit the net: {first_line(error)}"
+            ) from None
         return model.eval()
+
+    def _read_weights(self) -> "dict[str, torch.Tensor]":
+        """Return the tensors in the file of weights; ValueError unless they are the record's own.
+
+        A flipped bit would load, and answer otherwise.
+        """
+        from safetensors.torch import load
+
+        from ..models.weights import digest_of_tensors
+
+        content = self.best_path.read_bytes()
+        damaged = f"weights {self.best_path} are damaged, or not those of their record"
+        expected = self.provenance.get("best_sha256")
+        if not self.published and expected not in (None, hashlib.sha256(content).hexdigest()):
+            raise ValueError(f"{damaged}: train anew with run(experiment, retrain=True)")
+        try:
+            state = load(content)
+        except Exception as error:  # safetensors raises a kind of its own
+            raise ValueError(f"cannot read weights {self.best_path}: {first_line(error)}") from None
+        # what comes along was rounded after the record was written, so its file has another hash
+        if self.published and digest_of_tensors(state) != self.provenance.get(ROUNDED):
+            raise ValueError(f"{damaged}: install the package anew")
+        return state
 
 
 def write_record(

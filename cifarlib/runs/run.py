@@ -36,7 +36,7 @@ from .provenance import (
     provenance_after,
     provenance_of,
 )
-from .record import RECORD, Run, read_record, write_record
+from .record import RECORD, ROUNDED, Run, read_record, write_record
 from .store import (
     data_id_here,
     find_own_run,
@@ -282,8 +282,8 @@ def _train(
     best = {name: tensor.contiguous() for name, tensor in trainer.best_state.items()}
     provenance |= provenance_after(experiment, trainer)
     provenance["final_weights_sha256"] = final_weights
-    # what comes along with the project is these weights in float16: see models/carried.py
-    provenance["best_float16_sha256"] = digest_of_tensors(halved(best))
+    # publish(weights=True) puts them along in this form
+    provenance[ROUNDED] = digest_of_tensors(halved(best))
     finished = write_record(
         folder,
         experiment,

@@ -3,16 +3,19 @@
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import COMPARED, Experiment
 from ..utils.errors import unknown
 from ..utils.files import PACKAGE, ensure_folder, expanded, user_folder, write_bytes
 from .check import check_record
-from .record import RECORD, Run, read_record, todays_id
+from .record import RECORD, ROUNDED, SUPERSEDED_FOLDER, Run, read_record, todays_id
+
+if TYPE_CHECKING:  # a list of records must not take the seconds that torch does
+    from torch import nn
 
 PUBLISHED = PACKAGE / "published" / "records"
-SUPERSEDED = PACKAGE / "published" / "superseded"  # what another run took the place of
+SUPERSEDED = PUBLISHED.with_name(SUPERSEDED_FOLDER)  # what another run took the place of
 REPRODUCED = "reproduced"  # the folder of runs that were made again, beside one's own
 
 
@@ -174,11 +177,46 @@ def largest_run(
     return None
 
 
+# --- the net that comes along ---------------------------------------------------------------------
+
+
+def published_model_run() -> Run:
+    """Return the run whose trained net comes with the package; of several the best on validation.
+
+    Raises ValueError where none came along, or where CIFARLIB_RECORDS hides the published records.
+    """
+    runs = [read_record(path) for path in _published_paths().values()]
+    with_weights = [run for run in runs if run.has_weights]
+    if not with_weights:
+        raise ValueError(
+            f"no trained net came along: expected one in {PUBLISHED.with_name('models')},"
+            " and CIFARLIB_RECORDS not to be none"
+        )
+    return max(with_weights, key=lambda run: run.history.valid_accuracy.max())
+
+
+def load_published_model() -> "nn.Module":
+    """Return the trained net that comes with the package, in evaluation mode: nobody has to train.
+
+    It takes float32 (N, 3, S, S), normalised as eval_transform(S) does, and gives logits (N, 100);
+    S and all else of it is told by published_model_run(). Raises ValueError as that does, and for
+    weights whose hash is not the record's.
+    """
+    return published_model_run().load_model()
+
+
 # --- publish --------------------------------------------------------------------------------------
 
 
-def publish(source: str | Path, *, replace: bool = False) -> list[Path]:
+def publish(
+    source: str | Path,
+    *,
+    replace: bool = False,
+    weights: bool = False,
+) -> list[Path]:
     """Copy the records below `source` into the package and return where each is now.
+
+    weights: put their trained nets along too, in float16.
 
     Raises ValueError, and copies none, if one fails its check, if two are of one experiment, or if
     another of its experiment is published already, unless `replace`: that one is then kept among
@@ -197,16 +235,24 @@ def publish(source: str | Path, *, replace: bool = False) -> list[Path]:
     if not runs:
         raise ValueError(f"{source} holds no {RECORD}: expected a folder of runs")
     for run in runs.values():
-        problems = check_record(run.path)
-        if not run.provenance["data"]["cifar100"]:
-            problems.append("it was not trained on CIFAR-100")
-        if not replace and _is_published_otherwise(run):
-            problems.append("another run of its experiment is published: --replace takes its place")
-        if _would_bury_another(run):
-            problems.append(f"{SUPERSEDED} holds an earlier run of it: move that away")
+        problems = _problems_of_publishing(run, replace=replace, weights=weights)
         if problems:
             raise ValueError(f"cannot publish {run.path}: {'; '.join(problems)}")
-    return [_publish(run) for run in runs.values()]
+    return [_publish(run, weights=weights) for run in runs.values()]
+
+
+def _problems_of_publishing(run: Run, *, replace: bool, weights: bool) -> list[str]:
+    """Return why a run cannot be published as it was asked, as a list of lines."""
+    problems = check_record(run.path)
+    if not run.provenance["data"]["cifar100"]:
+        problems.append("it was not trained on CIFAR-100")
+    if not replace and _is_published_otherwise(run):
+        problems.append("another run of its experiment is published: --replace takes its place")
+    if weights and not (run.has_weights and ROUNDED in run.provenance):
+        problems.append("it has no weights, or not their hash, to put along")
+    if _would_bury_another(run):
+        problems.append(f"{SUPERSEDED} holds an earlier run of it: move that away")
+    return problems
 
 
 def _is_published_otherwise(run: Run) -> bool:
@@ -214,8 +260,8 @@ def _is_published_otherwise(run: Run) -> bool:
     return there is not None and there.read_bytes() != run.path.read_bytes()
 
 
-def _publish(run: Run) -> Path:
-    """Copy one record and its predictions into the package."""
+def _publish(run: Run, *, weights: bool) -> Path:
+    """Copy one record and its predictions into the package, and its net where that is asked."""
     target = PUBLISHED / f"{run.experiment.id}.json"
     there = _records_in(PUBLISHED).get(run.experiment.id)
     if there is not None and _is_published_otherwise(run):
@@ -223,7 +269,20 @@ def _publish(run: Run) -> Path:
     # predictions first, so that a record never lacks them
     write_bytes(target.with_suffix(".npz"), run.predictions_path.read_bytes())
     write_bytes(target, run.path.read_bytes())
+    if weights:
+        _publish_weights(run, read_record(target).best_path)
     return target
+
+
+def _publish_weights(run: Run, target: Path) -> None:
+    """Write a run's best weights, its filters in float16, where the package keeps nets."""
+    from safetensors.torch import save
+
+    from ..models.weights import halved
+
+    rounded = halved(run.load_model().state_dict())
+    ensure_folder(target.parent)
+    write_bytes(target, save(rounded, metadata={"run": run.experiment.id}))
 
 
 def _would_bury_another(run: Run) -> bool:
@@ -242,6 +301,8 @@ def _supersede(path: Path) -> None:
     # copies first: a stop leaves the record in both places rather than in none
     write_bytes(SUPERSEDED / predictions.name, predictions.read_bytes())
     write_bytes(SUPERSEDED / path.name, path.read_bytes())
+    # a net's weights are told by the record that goes
+    read_record(path).best_path.unlink(missing_ok=True)
     # the record goes before its predictions, so that it is never there with another's
     path.unlink()
     predictions.unlink()

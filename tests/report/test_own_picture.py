@@ -1,8 +1,10 @@
-"""A picture of the reader's own goes the way of the test pictures."""
+"""Pictures of the reader's own go the way of the test pictures."""
 
+import base64
 import io
 import sys
 from datetime import datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -11,8 +13,25 @@ import pytest
 from helpers import SMOKE, copy_as_true
 from PIL import Image
 
-from cifarlib import find_run, recorded_top5, run, top5_of, trained_runs, upload_picture
+from cifarlib import (
+    camera_picture,
+    evidence_of,
+    find_run,
+    look_at,
+    plots,
+    probabilities_of,
+    published_model_run,
+    recorded_top5,
+    run,
+    top5_of,
+    trained_runs,
+    upload_picture,
+)
+from cifarlib.__main__ import main
 from cifarlib.data.facts import CLASSES
+from cifarlib.report.own_picture import read_and_predict
+from cifarlib.runs.check import check_record
+from cifarlib.runs.record import read_record
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +58,155 @@ def test_a_record_tells_five_classes_without_weights():
     assert probabilities.tolist() == answers["probabilities"][0].tolist()
 
 
-def test_only_runs_of_ones_own_with_weights_are_asked(finished, tmp_path, monkeypatch):
+def test_runs_with_weights_are_asked_ones_own_first(finished, tmp_path, monkeypatch):
     monkeypatch.setenv("CIFARLIB_RUNS", str(tmp_path))
-    assert trained_runs() == []
+    along = [found.id for found in trained_runs()]
+    assert along == [published_model_run().id]
     path = copy_as_true(finished, tmp_path, budget="quick")
-    (found,) = trained_runs()
+    found = trained_runs()[0]
     assert found.path == path
     found.best_path.unlink()
-    assert trained_runs() == []
+    assert [found.id for found in trained_runs()] == along
+
+
+def test_many_pictures_are_answered_like_one_by_one(finished, test):
+    together = probabilities_of(finished, test.images[:70])
+    assert together.shape == (70, 100)
+    np.testing.assert_allclose(together.sum(1), 1, atol=1e-5)
+    alone = probabilities_of(finished, test.images[69:70])
+    np.testing.assert_allclose(together[69:], alone, atol=1e-5)
+
+
+def test_the_evidence_of_each_picture_is_a_map_of_the_nets_size(finished, test):
+    maps = evidence_of(finished, test.images[:2], np.array([3, 4]))
+    assert maps.shape == (2, 32, 32)
+    figure = plots.evidence_figure(test.images[:2], {"class 3, 4": maps}, ["one", "two"])
+    assert [axis.get_title() for axis in figure.axes[:2]] == ["one", "two"]
+    assert figure.axes[2].get_ylabel() == "class 3, 4"
+
+
+# --- the net that comes along ---------------------------------------------------------------------
+
+
+def test_the_net_that_comes_along_learned_from_all_pictures_and_is_small():
+    along = published_model_run()
+    assert along.provenance["data"]["counts"]["train"] == 40_000
+    assert along.best_path.stat().st_size < 8e6
+    assert check_record(along.path) == []
+
+
+# --- on the command line --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ask(monkeypatch, capsys):
+    """`cifarlib predict` in this process: (exit code, what it prints, what it complains of)."""
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["cifarlib", "predict", *map(str, arguments)])
+        code = main()
+        return code, *capsys.readouterr()
+
+    return command
+
+
+@pytest.fixture
+def cup(tmp_path) -> Path:
+    """A picture file."""
+    path = tmp_path / "cup.png"
+    path.write_bytes(a_file())
+    return path
+
+
+def test_predict_prints_five_classes_of_each_file(ask, cup):
+    code, out, err = ask(cup, cup)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == lines[6] == str(cup)
+    assert lines[1:6] == lines[7:]
+    shares = []
+    for line in lines[1:6]:
+        share, name = line.split(maxsplit=1)
+        assert name.replace(" ", "_") in CLASSES
+        shares.append(float(share.removesuffix("%")))
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_predict_asks_a_run_of_ones_own_by_its_id(ask, cup, finished, tmp_path):
+    path = copy_as_true(finished, tmp_path / "runs", budget="quick")
+    own = read_record(path)
+    ((classes, _),) = read_and_predict(own, [cup])
+    code, out, _ = ask(cup, "--run", own.id, "--runs-dir", tmp_path / "runs")
+    assert code == 0
+    assert out.splitlines()[1].split(maxsplit=1)[1] == classes[0].replace("_", " ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["no_such.jpg"], "cannot read no_such.jpg as a picture: it is no file"),
+        ([__file__], "as a picture"),
+        (["cup", "--run", "EfficientNet_lite0-128px"], "unknown run with weights"),
+        (["cup", "--runs-dir", "no_such_folder"], "is no folder"),
+    ],
+)
+def test_predict_says_in_one_line_what_is_wrong(arguments, words, ask, cup):
+    words_typed = [str(cup) if word == "cup" else word for word in arguments]
+    code, out, err = ask(*words_typed)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_a_run_on_ones_own_pictures_answers_with_their_names(mine, tmp_path, monkeypatch, ask):
+    monkeypatch.setenv("CIFARLIB_DATA", str(mine))
+    monkeypatch.setenv("CIFARLIB_RUNS", str(tmp_path))
+    on_mine = run(SMOKE, progress=False)
+    picture = next((mine / "test" / "red").iterdir())
+    code, out, _ = ask(picture, "--run", on_mine.id)
+    assert code == 0
+    assert {line.split()[1] for line in out.splitlines()[1:]} == {"red", "green", "blue"}
+    monkeypatch.delenv("CIFARLIB_DATA")
+    code, _, err = ask(picture, "--run", on_mine.id)
+    assert code == 2
+    assert "does not name their classes: name their folder in CIFARLIB_DATA" in err
+
+
+# --- camera, or a path ----------------------------------------------------------------------------
+
+
+def test_a_picture_is_an_array_or_a_path(cup):
+    seen = []
+    look_at(np.zeros((32, 32, 3), np.uint8), seen.append)
+    look_at(cup, seen.append)
+    look_at(str(cup), seen.append)
+    assert [picture.shape for picture in seen] == [(32, 32, 3)] * 3
+    with pytest.raises(ValueError, match="it is no file"):
+        look_at("uplaod", seen.append)
+
+
+def test_in_colab_the_photo_is_shrunk_and_answered(monkeypatch):
+    photo = "data:image/png;base64," + base64.b64encode(a_file()).decode()
+    output = SimpleNamespace(eval_js=lambda script: photo)
+    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace(output=output))
+    seen = []
+    look_at("camera", seen.append)
+    assert (seen[0] == (255, 0, 0)).all()
+
+
+def test_a_camera_that_is_refused_is_said_so(monkeypatch):
+    def refuse(script: str) -> str:
+        raise RuntimeError("NotAllowedError: Permission denied")
+
+    colab = SimpleNamespace(output=SimpleNamespace(eval_js=refuse))
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+    with pytest.raises(ValueError, match=r"no photo from the camera: .*Permission denied"):
+        camera_picture(print)
+
+
+def test_elsewhere_the_camera_is_a_slip():
+    with pytest.raises(ValueError, match='in Colab only: use "upload" here'):
+        look_at("camera", print)
 
 
 # --- upload ---------------------------------------------------------------------------------------

@@ -4,9 +4,19 @@ import json
 import shutil
 
 import pytest
-from helpers import SMOKE, copy_as_true, write_signed
+import torch
+from helpers import SMOKE, copy_as_true, fixed_batches, write_signed
+from safetensors.torch import load, save
 
-from cifarlib import collect_runs, find_run, largest_run, load_runs, run
+from cifarlib import (
+    collect_runs,
+    find_run,
+    largest_run,
+    load_published_model,
+    load_runs,
+    published_model_run,
+    run,
+)
 from cifarlib.runs.check import check_record
 from cifarlib.runs.store import (
     find_own_run,
@@ -165,6 +175,66 @@ def test_a_published_record_has_its_predictions_and_no_weights(finished, own):
     assert published.predictions().keys() == finished.predictions().keys()
     with pytest.raises(ValueError, match="has no weights here"):
         published.load_model()
+
+
+def test_a_net_that_is_put_along_is_the_records_own(finished, own, test):
+    copy_as_true(finished, own)
+    publish(own, weights=True)
+    run = published_model_run()
+    assert (run.id, run.has_weights, check_record(run.path)) == (SMOKE.id, True, [])
+    # its filters are rounded: the answers are those of the record to the third digit or so
+    rounded = load_published_model()
+    assert not rounded.training
+    with torch.no_grad():
+        batch = next(iter(fixed_batches(test[:64], normalize=True)))[0]
+        ours, whole = rounded(batch), finished.load_model()(batch)
+    torch.testing.assert_close(ours, whole, atol=0.02, rtol=0.02)
+    assert not torch.equal(ours, whole)
+
+
+@pytest.mark.parametrize("damage", ["a flipped bit", "another net's"])
+def test_a_net_that_is_not_its_records_is_refused(damage, finished, own):
+    copy_as_true(finished, own)
+    publish(own, weights=True)
+    path = published_model_run().best_path
+    state = load(path.read_bytes())
+    if damage == "a flipped bit":
+        content = bytearray(path.read_bytes())
+        content[-9] ^= 1
+    else:
+        content = save({name: tensor + 1 for name, tensor in state.items()})
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="are damaged, or not those of their record"):
+        load_published_model()
+    (problem,) = check_record(published_model_run().path)
+    assert "are damaged" in problem
+
+
+def test_a_net_goes_with_the_record_that_another_takes_the_place_of(finished, own):
+    path = copy_as_true(finished, own)
+    publish(own, weights=True)
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["provenance"]["device"] = "another machine"
+    write_signed(path, record)
+    publish(own, replace=True)
+    with pytest.raises(ValueError, match="no trained net came along"):
+        load_published_model()
+    assert not find_superseded(SMOKE.id).has_weights
+
+
+def test_a_run_whose_net_is_gone_cannot_be_put_along(finished, own):
+    path = copy_as_true(finished, own)
+    for weights in path.parent.glob("best*"):
+        weights.unlink()
+    with pytest.raises(ValueError, match="it has no weights, or not their hash, to put along"):
+        publish(own, weights=True)
+    assert find_published_run(SMOKE.id) is None
+
+
+def test_the_net_that_comes_along_is_hidden_with_the_records(monkeypatch):
+    monkeypatch.setenv("CIFARLIB_RECORDS", "none")
+    with pytest.raises(ValueError, match="CIFARLIB_RECORDS not to be none"):
+        load_published_model()
 
 
 def test_a_folder_without_runs_cannot_be_published(tmp_path):

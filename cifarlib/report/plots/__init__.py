@@ -12,7 +12,7 @@ from .costs import costs_figure
 from .curves import best_by_size, curve_panels, learning_rates, match, pairs_figure
 from .digest import digest
 from .exploration import class_wall, flips_figure, policy_curves, quiz_figure, spectra_figure
-from .failures import calibration_figure, families_figure, top5_chart
+from .failures import calibration_figure, evidence_figure, families_figure, top5_chart
 from .literature import literature_line
 from .pictures import picture_grid
 from .results import confusion, results_figure
@@ -45,6 +45,7 @@ __all__ = [
     "costs_figure",
     "curve_panels",
     "digest",
+    "evidence_figure",
     "families_figure",
     "flips_figure",
     "gains_figure",

@@ -123,6 +123,46 @@ def calibration_figure(
     return figure
 
 
+def evidence_figure(
+    pictures: np.ndarray,
+    rows: Mapping[str, np.ndarray],
+    titles: Sequence[str],
+) -> Figure:
+    """Show pictures (N, H, W, 3) and below each where a net finds evidence, a row a question.
+
+    rows: what is asked, to maps (N, S, S) from 0 to 1; the brighter a place, the more it speaks for
+    the class. titles: one a picture.
+    """
+    n = len(pictures)
+    figure, axes = plt.subplots(
+        1 + len(rows),
+        n,
+        figsize=(WIDTH, 0.35 + WIDTH / n * (1 + len(rows))),
+        layout="constrained",
+        squeeze=False,
+    )
+    height, width = pictures.shape[1:3]
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+    for column, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
+        axes[0, column].imshow(picture, interpolation="nearest")
+        axes[0, column].set_title(title, fontsize=7.5)
+        for row, maps in enumerate(rows.values(), start=1):
+            grey = picture.mean(axis=-1)
+            axes[row, column].imshow(grey, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            axes[row, column].imshow(
+                maps[column],
+                cmap="inferno",
+                vmin=0,
+                vmax=1,
+                alpha=0.6,
+                extent=(-0.5, width - 0.5, height - 0.5, -0.5),
+            )
+    for row, question in enumerate(["picture", *rows]):
+        axes[row, 0].set_ylabel(question, fontsize=8)
+    return figure
+
+
 def top5_chart(
     picture: np.ndarray,
     guesses: Mapping[str, tuple[Sequence[str], np.ndarray]],
