@@ -22,7 +22,18 @@ TRAIN = {
     "--init": "scratch",
     "--budget": "smoke",
 }
-COMMANDS = ["data", "train", "plan", "grid", "benchmark", "results", "reproduce", "publish"]
+COMMANDS = [
+    "data",
+    "train",
+    "plan",
+    "grid",
+    "benchmark",
+    "results",
+    "reproduce",
+    "predict",
+    "explore",
+    "publish",
+]
 
 
 @pytest.fixture

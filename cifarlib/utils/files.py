@@ -24,9 +24,12 @@ DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def repository_root() -> Path:
-    """Return the clone that holds the package, or the working folder where there is none."""
+    """Return the clone that holds the package, else the working folder: for one to write into.
+
+    A clone that is read-only, such as a data set on Kaggle, is passed over.
+    """
     clone = PACKAGE.parent
-    if (clone / "pyproject.toml").exists():
+    if (clone / "pyproject.toml").exists() and os.access(clone, os.W_OK):
         return clone
     return Path.cwd()
 

@@ -47,6 +47,17 @@ def test_a_relative_folder_is_looked_up_from_where_one_is_and_from_the_repositor
     assert files.user_folder("CIFARLIB_DATA", "data") == files.repository_root() / "data"
 
 
+def test_a_clone_that_is_read_only_is_not_written_into(tmp_path, monkeypatch):
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    (clone / "pyproject.toml").write_text("")
+    monkeypatch.setattr(files, "PACKAGE", clone / "cifarlib")
+    monkeypatch.chdir(tmp_path)
+    assert files.repository_root() == clone
+    monkeypatch.setattr(files.os, "access", lambda path, mode: False)
+    assert files.repository_root() == tmp_path
+
+
 def test_a_folder_below_a_file_cannot_be_had(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="cannot write to folder"):
