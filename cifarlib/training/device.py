@@ -91,7 +91,7 @@ def keep_freed_memory() -> bool:
 
     Each step frees and asks for hundreds of megabytes. Left to itself the GNU C library gives large
     blocks back to the system, which must clear every page that it lends again: two fifths of a
-    step's time for EfficientNet_lite0 at 128 px. The price is memory, 10 to 20% more at the peak.
+    step's time for EfficientNet_lite0 at 128 px. The price is memory, 11 and 24% more at the peak.
     """
     if sys.platform != "linux":
         return False
