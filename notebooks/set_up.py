@@ -88,7 +88,7 @@ def install(wanted: list[Requirement]) -> None:
     missing = [str(requirement) for requirement in wanted if not is_met(requirement)]
     if missing:
         print(
-            f"沒有裝成：{', '.join(missing)}。用到的儲存格會停下來；請接上網路"
+            f"安裝失敗：{', '.join(missing)}。用到的儲存格會停下來；請接上網路"
             "（Kaggle：Settings → Internet → On），重新啟動核心，再從頭執行。\n"
             f"Not installed: {', '.join(missing)}. Cells that use them will stop; switch the"
             " network on (Kaggle: Settings → Internet → On), restart the kernel and run all again."
