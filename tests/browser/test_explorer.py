@@ -274,6 +274,8 @@ def test_a_class_cell_lists_the_very_pictures(explore, best):
     answers = best.predictions()
     girl, boy = CLASSES.index("girl"), CLASSES.index("boy")
     expected = np.flatnonzero((answers["labels"] == girl) & (answers["classes"][:, 0] == boy))
+    while page.locator("#more").is_visible():  # a part of them is shown at a time
+        page.locator("#more").click()
     buttons = page.locator("#gallery button").all()
     assert [int(one.get_attribute("data-place")) for one in buttons] == expected.tolist()
     for button, place in zip(buttons[:5], expected, strict=False):
