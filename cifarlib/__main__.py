@@ -161,13 +161,9 @@ def results(asked: argparse.Namespace) -> int:
     check.
     """
     from .report.tables import chosen_runs
-    from .runs.store import load_runs, own_folder
+    from .runs.store import check_named_folder, load_runs
 
-    # who names a folder that is not there would be shown the published runs as if from it
-    folder = own_folder(asked.runs_dir)
-    is_named = asked.runs_dir is not None or bool(os.environ.get("CIFARLIB_RUNS"))
-    if is_named and not folder.is_dir():
-        raise ValueError(f"{folder}, where runs are looked for, is no folder")
+    check_named_folder(asked.runs_dir)
     if asked.check:
         if asked.filter or asked.sort:
             raise ValueError("--check checks every record: leave out --filter and --sort")

@@ -16,9 +16,8 @@ from ..data.folder import read_picture
 from ..data.images import SIDE, load_cifar100
 from ..evaluation.metrics import likeliest
 from ..runs.record import Run
-from ..runs.store import data_id_here, load_runs, published_model_run
+from ..runs.store import check_named_folder, data_id_here, load_runs, published_model_run
 from ..utils.errors import first_line, unknown
-from ..utils.files import expanded
 
 if TYPE_CHECKING:  # only who has weights waits for torch
     import torch
@@ -141,8 +140,7 @@ def asked_run(run_id: str | None, *, runs_dir: str | Path | None = None) -> Run:
 
     Raises ValueError that names the nearest for an id that is not there or has no weights.
     """
-    if runs_dir is not None and not expanded(runs_dir).is_dir():
-        raise ValueError(f"{runs_dir}, where runs are looked for, is no folder")
+    check_named_folder(runs_dir)
     if run_id is None:
         return published_model_run()
     with_weights = {}

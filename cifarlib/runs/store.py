@@ -26,6 +26,17 @@ def own_folder(runs_dir: str | Path | None = None) -> Path:
     return user_folder("CIFARLIB_RUNS", "runs")
 
 
+def check_named_folder(runs_dir: str | Path | None = None) -> None:
+    """Raise ValueError where a folder of one's own runs is named and is none.
+
+    Whoever named it would be shown the published runs as if from it.
+    """
+    folder = own_folder(runs_dir)
+    is_named = runs_dir is not None or bool(os.environ.get("CIFARLIB_RUNS"))
+    if is_named and not folder.is_dir():
+        raise ValueError(f"{folder}, where runs are looked for, is no folder")
+
+
 # --- find -----------------------------------------------------------------------------------------
 
 
