@@ -29,19 +29,25 @@ SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "codemirror-extension/plugin": {"defaultConfig": {"autoClosingBrackets": False}},
 }
-ALL_RAN = """() => {
-    const prompts = document.querySelectorAll(".jp-CodeCell .jp-InputPrompt");
-    return prompts.length > 0 && [...prompts].every((one) => /\\[\\d+\\]/.test(one.textContent));
-}"""
-NONE_RAN = """() => {
-    const prompts = document.querySelectorAll(".jp-CodeCell .jp-InputPrompt");
-    return prompts.length > 0 && ![...prompts].some((one) => /\\d/.test(one.textContent));
-}"""
+ERROR = "[data-mime-type='application/vnd.jupyter.error']"
+PROMPTS = ".jp-CodeCell .jp-InputPrompt"
+ENDED = f"""() => {{
+    const prompts = [...document.querySelectorAll("{PROMPTS}")];
+    const ran = prompts.length > 0 && prompts.every((one) => /\\[\\d+\\]/.test(one.textContent));
+    return ran || document.querySelector("{ERROR}") !== null;
+}}"""
+NONE_RAN = f"""() => {{
+    const prompts = [...document.querySelectorAll("{PROMPTS}")];
+    return prompts.length > 0 && !prompts.some((one) => /\\d/.test(one.textContent));
+}}"""
+BEGUN = f"""() => {{
+    const prompts = [...document.querySelectorAll("{PROMPTS}")];
+    return prompts.some((one) => /[*\\d]/.test(one.textContent));
+}}"""
 FIGURES = """() => {
     const figures = document.querySelectorAll(".jp-OutputArea-output img");
     return [...figures].filter((one) => one.naturalWidth > 0).length;
 }"""
-ERROR = "[data-mime-type='application/vnd.jupyter.error']"
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +115,21 @@ class Notebook:
         )
         page.goto(f"{lab}/lab/tree/{name}?reset")
         page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
-        # the kernel's indicator is a filled circle while it starts
+        # the indicator says "idle" before there is a kernel, too, and cells run then are lost
+        self.wait_for_kernel(f"{lab}/api/sessions", name)
         page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
+
+    def wait_for_kernel(self, sessions: str, name: str) -> None:
+        """Wait until the server says that the page is connected to a kernel that answers."""
+        until = time.monotonic() + PATIENCE / 1000
+        while time.monotonic() < until:
+            with urllib.request.urlopen(sessions, timeout=30) as said:
+                kernels = [one["kernel"] for one in json.load(said) if one["path"] == name]
+            for kernel in kernels:
+                if kernel["connections"] > 0 and kernel["execution_state"] == "idle":
+                    return
+            self.page.wait_for_timeout(200)
+        raise TimeoutError(f"no kernel for {name} within {PATIENCE / 1000:.0f} s: {kernels}")
 
     def menu(self, *words: str) -> None:
         """Choose an entry of the menu."""
@@ -137,11 +156,16 @@ class Notebook:
         self.menu("Edit", "Clear Outputs of All Cells")
         self.page.wait_for_function(NONE_RAN)
         self.menu("Run", "Run All Cells")
+        self.page.wait_for_function(BEGUN)
 
     def wait_for_all(self) -> None:
         """Wait until every cell has run, none with an error."""
-        self.page.wait_for_function(ALL_RAN, timeout=RUN_PATIENCE)
-        assert self.page.locator(ERROR).all_text_contents() == []
+        self.page.wait_for_function(ENDED, timeout=RUN_PATIENCE)
+        assert self.errors() == []
+
+    def errors(self) -> list[str]:
+        """Return the tracebacks that the outputs show."""
+        return self.page.locator(ERROR).all_text_contents()
 
     def figures(self) -> int:
         """Return how many pictures the outputs show."""
@@ -171,6 +195,7 @@ def test_03_moves_its_bar_draws_its_figures_and_takes_another_backbone(open_note
     seen: set[str] = set()
     until = time.monotonic() + RUN_PATIENCE / 1000
     while len(seen) < 2 and time.monotonic() < until:
+        assert notebook.errors() == []
         for bar in bars:
             seen.update(
                 re.findall(r"ResNet18: +(\d+)%", bar.locator(".jp-OutputArea").first.text_content())
