@@ -213,9 +213,7 @@ def reproduce_run(asked: argparse.Namespace) -> int:
 
 
 def predict_files(asked: argparse.Namespace) -> int:
-    """Print what a trained net says of pictures: the five likeliest classes of each, the net that
-    comes along unless another run is named.
-    """
+    """Print the five likeliest classes of each picture, by the bundled net or that of a run."""
     from .report.own_picture import asked_run, read_and_predict
 
     run = asked_run(asked.run, runs_dir=asked.runs_dir)
@@ -443,7 +441,7 @@ def _parser() -> argparse.ArgumentParser:
     predict_parser.add_argument(
         "--run",
         metavar="RUN_ID",
-        help="Ask the net of this run of yours (default: the one that comes along).",
+        help="Ask the net of this run of yours (default: the bundled one).",
     )
     _add_runs_dir(predict_parser)
 

@@ -131,7 +131,7 @@ BUDGETS = {
         epochs={"scratch": 3, "imagenet": 3},
         lr={"scratch": 1e-3, "imagenet": 1e-3},
     ),
-    # what made the small net that comes along: all pictures, on a laptop in an hour or two
+    # what made the small bundled net: all pictures, on a laptop in an hour or two
     "short": Budget(
         n_train=None,
         n_valid=None,

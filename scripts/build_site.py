@@ -53,7 +53,7 @@ def add_explorer(folder: Path) -> str | None:
     except ModuleNotFoundError as error:
         print(f"no explorer on the site: {error}", file=sys.stderr)
         return None
-    write_explorer(folder / EXPLORER)
+    write_explorer(folder / EXPLORER, home="index.html")
     return EXPLORER
 
 

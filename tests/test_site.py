@@ -192,11 +192,11 @@ def test_files_that_are_no_pages_are_linked_where_the_repository_is_known(build_
 def test_the_explorer_is_linked_from_every_page_if_it_was_made(build_site, small, monkeypatch):
     page = made_of(build_site, small)
     assert not page.select('.books a[href="explorer.html"]')
-    explorer = SimpleNamespace(write_explorer=lambda path: path.write_text("runs"))
+    explorer = SimpleNamespace(write_explorer=lambda path, home: path.write_text(home))
     monkeypatch.setitem(sys.modules, "cifarlib.report.explorer", explorer)
     build_site.build(small, small.parent / "site", search=False)
     assert read(small.parent / "site/01_one.html").select('.books a[href="explorer.html"]')
-    assert (small.parent / "site/explorer.html").read_text() == "runs"
+    assert (small.parent / "site/explorer.html").read_text() == "index.html"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from ..runs.store import find_published_run, load_runs
 from .labels import STARTS, cell_label, run_label
 from .published import measured_batch_norm
 
-SURE = 1.96  # standard deviations on either side that hold 95 % of a normal distribution
+SURE = 1.96  # standard deviations on either side that hold 95% of a normal distribution
 
 
 def _table(runs: Iterable[Run], rows: list[dict]) -> pd.DataFrame:
@@ -28,7 +28,7 @@ def _table(runs: Iterable[Run], rows: list[dict]) -> pd.DataFrame:
 def validation_gaps(runs: Iterable[Run]) -> pd.DataFrame:
     """Return how far test lies from the best validation accuracy, a row a run.
 
-    Columns: backbone, test, valid (fractions), gap (test - valid, points), band (points: 95 % of
+    Columns: backbone, test, valid (fractions), gap (test - valid, points), band (points: 95% of
     the gaps are smaller where both are samples of the same pictures and nothing was picked).
     """
     runs = list(runs)
@@ -49,7 +49,7 @@ def validation_gaps(runs: Iterable[Run]) -> pd.DataFrame:
 
 
 def score_intervals(runs: Iterable[Run]) -> pd.DataFrame:
-    """Return each run's test accuracy with its 95 % Wilson interval.
+    """Return each run's test accuracy with its 95% Wilson interval.
 
     Columns: backbone, test, low, high (fractions).
     """

@@ -46,13 +46,15 @@ def write_explorer(
     *,
     data: ImageSet | None = None,
     runs: Iterable[Run] | None = None,
+    home: str | None = None,
     most_bytes: int = MOST_BYTES,
 ) -> Path:
     """Write the explorer to an HTML file, whole or not at all, and return where it is.
 
     data: the test split, where it is loaded already; by default it is loaded if it is at hand, for
     nothing is downloaded unasked. Without true CIFAR-100 the page has no pictures, and says why and
-    what to do. runs: by default see explored_runs; all on the same test pictures. most_bytes: the
+    what to do. runs: by default see explored_runs; all on the same test pictures. home: the
+    address that a link at the top leads back to; without one there is no such link. most_bytes: the
     file's, which decides how good the pictures look. Raises ValueError for a folder as path, where
     it cannot be written, where CIFARLIB_DATA names a folder without pictures, or where all does not
     fit into most_bytes.
@@ -74,9 +76,9 @@ def write_explorer(
         sprite = ""
     else:
         facts["pictures"] = _picture_facts(data, facts["n"])
-        room = most_bytes - len(_page(facts, "").encode())
+        room = most_bytes - len(_page(facts, "", home).encode())
         sprite = _sprite(data, room)
-    content = _page(facts, sprite).encode()
+    content = _page(facts, sprite, home).encode()
     if len(content) > most_bytes:
         raise ValueError(f"the page has {len(content):,} bytes, expected {most_bytes:,} at most")
     write_bytes(path, content)
@@ -101,7 +103,7 @@ def explorer_frame(path: str | Path, *, height: int = 900) -> "IFrame | HTML":
         # in a <div>, for IPython warns of HTML that is a frame and nothing else
         return HTML(f'<div><iframe title="explorer" {size} srcdoc="{page}"></iframe></div>')
     address = Path(os.path.relpath(path)).as_posix()
-    return IFrame(address, width="100%", height=height)
+    return IFrame(address, width="100%", height=height, extras=['title="explorer"'])
 
 
 # --- pictures -------------------------------------------------------------------------------------
@@ -143,7 +145,7 @@ def _sprite(data: ImageSet, room: int) -> str:
 # --- the page -------------------------------------------------------------------------------------
 
 
-def _page(facts: dict[str, Any], sprite: str) -> str:
+def _page(facts: dict[str, Any], sprite: str, home: str | None) -> str:
     """Return the page's HTML. sprite: the pictures as base64 of WebP, or ""."""
     style = _read("page.css")
     script = "\n".join(_read(name) for name in SCRIPTS)
@@ -151,6 +153,7 @@ def _page(facts: dict[str, Any], sprite: str) -> str:
         "policy": _policy(style, script),
         "style": style,
         "script": script,
+        "home": _home_link(home),
         "facts": _json_for_html(facts),
         "sprite": _sprite_tag(sprite),
     }
@@ -183,6 +186,14 @@ def _json_for_html(facts: dict[str, Any]) -> str:
     """Return JSON that can stand in a <script>: no "<" could end it."""
     text = json.dumps(facts, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c")
+
+
+def _home_link(home: str | None) -> str:
+    """Return the link back, which leaves a frame that the page may stand in."""
+    if home is None:
+        return ""
+    words = '回教學首頁 <span lang="en">Back to the series</span>'
+    return f'<a class="home" href="{html.escape(home)}" target="_top">← {words}</a>'
 
 
 def _sprite_tag(sprite: str) -> str:

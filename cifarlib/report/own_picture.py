@@ -136,7 +136,7 @@ def likeliest_classes(
 
 
 def asked_run(run_id: str | None, *, runs_dir: str | Path | None = None) -> Run:
-    """Return the run whose net is to be asked: by its id, None for the one that comes along.
+    """Return the run whose net is to be asked: by its id, None for the bundled one.
 
     Raises ValueError that names the nearest for an id that is not there or has no weights.
     """

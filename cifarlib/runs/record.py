@@ -32,7 +32,7 @@ BEST = "best.safetensors"  # the same
 SUPERSEDED_FOLDER = (
     "superseded"  # the folder beside the published records, with those they replaced
 )
-MODELS = "models"  # the folder beside the published records, with the nets that come along
+MODELS = "models"  # the folder beside the published records, with the bundled nets
 ROUNDED = "best_float16_sha256"  # of the best weights' tensors as models/ has them
 
 # budgets that once named a learning rate -> (budget, learning rate) of today
@@ -128,7 +128,7 @@ class Run:
 
     @property
     def has_weights(self) -> bool:
-        """Whether the trained net can be loaded: one's own runs can, and the one that comes along.
+        """Whether the trained net can be loaded: one's own runs can, and the bundled one.
 
         The latter's filters are kept in float16. Of superseded runs no net is kept.
         """
@@ -206,7 +206,7 @@ class Run:
             state = load(content)
         except Exception as error:  # safetensors raises a kind of its own
             raise ValueError(f"cannot read weights {self.best_path}: {first_line(error)}") from None
-        # what comes along was rounded after the record was written, so its file has another hash
+        # a bundled net was rounded after the record was written, so its file has another hash
         if self.published and digest_of_tensors(state) != self.provenance.get(ROUNDED):
             raise ValueError(f"{damaged}: install the package anew")
         return state

@@ -188,7 +188,7 @@ def largest_run(
     return None
 
 
-# --- the net that comes along ---------------------------------------------------------------------
+# --- the bundled net ------------------------------------------------------------------------------
 
 
 def published_model_run() -> Run:

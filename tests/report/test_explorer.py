@@ -330,7 +330,15 @@ def test_a_folder_as_path_is_an_error(tmp_path, test):
 def test_the_frame_names_the_file_relative_to_the_notebook(page, monkeypatch):
     monkeypatch.chdir(page.parent)
     assert explorer_frame(page).src == NAME
-    assert 'src="explorer.html"' in explorer_frame(NAME, height=700)._repr_html_()
+    shown = explorer_frame(NAME, height=700)._repr_html_()
+    assert 'src="explorer.html"' in shown
+    assert 'title="explorer"' in shown
+
+
+def test_a_link_leads_home_where_there_is_a_home(page, tmp_path):
+    assert 'class="home"' not in page.read_text(encoding="utf-8")
+    path = write_explorer(tmp_path / NAME, home='in"dex.html', runs=[])
+    assert '<a class="home" href="in&quot;dex.html"' in path.read_text(encoding="utf-8")
 
 
 def test_in_colab_the_frame_holds_the_page(page, monkeypatch):

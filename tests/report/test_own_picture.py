@@ -85,7 +85,7 @@ def test_the_evidence_of_each_picture_is_a_map_of_the_nets_size(finished, test):
     assert figure.axes[2].get_ylabel() == "class 3, 4"
 
 
-# --- the net that comes along ---------------------------------------------------------------------
+# --- the bundled net ------------------------------------------------------------------------------
 
 
 def test_the_net_that_comes_along_learned_from_all_pictures_and_is_small():

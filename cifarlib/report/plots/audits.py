@@ -24,7 +24,7 @@ GAP = 3  # white pixels between two pictures of a pair
 
 
 def gaps_figure(gaps: pd.DataFrame) -> Figure:
-    """Draw test - validation of each run of validation_gaps as a dot, and the 95 % band behind."""
+    """Draw test - validation of each run of validation_gaps as a dot, and the 95% band behind."""
     figure, axis = _rows_of(gaps)
     row: Any
     for place, row in enumerate(gaps.itertuples()):
