@@ -22,6 +22,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["CIFARLIB_RUNS"] = tempfile.mkdtemp(prefix="cifarlib-runs-")
     for variable in SETTINGS:
         os.environ.pop(variable, None)
+    # for notebooks' kernels and other processes: threads that share the cores with other tests
+    # wait for each other, which takes twice the time
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @functools.cache

@@ -67,8 +67,6 @@ def lab(tmp_path_factory) -> Iterator[str]:
         "JUPYTERLAB_SETTINGS_DIR": str(settings),
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
         "CIFARLIB_RUNS": str(folder / "runs"),
-        # threads that share their cores with other tests wait for each other
-        "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += [f"--ServerApp.port={port}", "--IdentityProvider.token=", "notebooks"]
