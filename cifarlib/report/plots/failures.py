@@ -187,7 +187,7 @@ def top5_chart(
         axis.bar_label(drawn, [f"{share:.0%}" for share in probabilities], padding=2, fontsize=7)
         words = [word.replace("_", " ") for word in classes]
         axis.set_yticks(range(len(classes)), words, fontsize=8)
-        axis.set_title(textwrap.fill(name, TITLE_LETTERS), fontsize=8)
+        axis.set_title(textwrap.fill(name, TITLE_LETTERS, break_on_hyphens=False), fontsize=8)
         axis.set(xlim=(0, 1.12), xlabel="probability")
         axis.invert_yaxis()
         axis.grid(axis="y", visible=False)
