@@ -15,32 +15,19 @@ import io
 import json
 import os
 import sys
+from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
 from dataclasses import asdict
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from .config import (
-    BACKBONES,
-    BUDGETS,
-    IMAGE_SIZES,
-    INITS,
-    POLICIES,
-    RECIPES,
-    STEMS,
-    Experiment,
-    grid,
-)
+from . import arguments
+from .config import Experiment, grid
 from .utils.errors import lacks_memory
 from .utils.signals import interrupt_waits
 
 if TYPE_CHECKING:
     from .data.images import ImageSet
     from .runs.record import Run
-
-BACKBONE_HELP = f"Train this net: {', '.join(BACKBONES)}, or any timm name."
-IMAGE_SIZE_HELP = "Resize pictures to so many pixels a side."
-INIT_HELP = f"Begin with random or with ImageNet weights: {', '.join(INITS)}."
-BUDGET_HELP = f"Spend so many pictures and epochs: {', '.join(BUDGETS)}."
 
 # what a user can mend: one line and exit code 2
 USER_ERRORS = (ValueError, FloatingPointError, OSError, BrokenExecutor)
@@ -296,7 +283,7 @@ def _table(runs: list["Run"]) -> str:
     return runs_table(runs).to_string(index=False, float_format="{:.2%}".format)
 
 
-# --- what can be asked ----------------------------------------------------------------------------
+# --- from the command line to a command -----------------------------------------------------------
 
 
 class _Parser(argparse.ArgumentParser):
@@ -337,212 +324,37 @@ def _in_words(asked: argparse.Namespace) -> str:
     return " ".join(words)
 
 
+class Command(NamedTuple):
+    """What a command does, what it can be asked, and what it needs."""
+
+    action: Callable[[argparse.Namespace], int]
+    add_flags: Callable[[argparse.ArgumentParser], None]
+    needs: str  # the module whose import takes its seconds
+
+
+COMMANDS = {
+    "data": Command(data, arguments.add_data_flags, needs=".data.images"),
+    "train": Command(train, arguments.add_train_flags, needs=".runs.run"),
+    "plan": Command(plan_cells, arguments.add_plan_flags, needs=".runs.benchmark"),
+    "grid": Command(run_cells, arguments.add_grid_flags, needs=".runs.grid"),
+    "benchmark": Command(benchmark, arguments.add_benchmark_flags, needs=".runs.benchmark"),
+    "results": Command(results, arguments.add_results_flags, needs=".runs.store"),
+    "reproduce": Command(reproduce_run, arguments.add_reproduce_flags, needs=".runs.reproduce"),
+    "predict": Command(predict_files, arguments.add_predict_flags, needs=".report.own_picture"),
+    "explore": Command(explore, arguments.add_explore_flags, needs=".report.explorer"),
+    "publish": Command(publish_runs, arguments.add_publish_flags, needs=".runs.store"),
+}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m cifarlib", description="Which backbone learns CIFAR-100 best?")
     commands = parser.add_subparsers(required=True, metavar="CMD")
-
-    data_parser = _add_command(commands, "data", data, needs=".data.images")
-    data_parser.add_argument(
-        "--root",
-        help="Look in this folder (default: CIFARLIB_DATA, else data/).",
-    )
-    data_parser.add_argument(
-        "--source",
-        default="auto",
-        help="Take only this source: official, folder, hub or stand-in (default: the nearest).",
-    )
-    data_parser.add_argument(
-        "--verify",
-        action="store_true",
-        help="Exit with 1 unless both splits are true CIFAR-100.",
-    )
-
-    train_parser = _add_command(commands, "train", train, needs=".runs.run")
-    _add_cell(train_parser)
-    _add_variations(train_parser)
-    train_parser.add_argument(
-        "--retrain",
-        action="store_true",
-        help="Train even where you have a record.",
-    )
-    _add_runs_dir(train_parser)
-
-    plan_parser = _add_command(commands, "plan", plan_cells, needs=".runs.benchmark")
-    _add_cells(plan_parser)
-    _add_variations(plan_parser)
-
-    grid_parser = _add_command(commands, "grid", run_cells, needs=".runs.grid")
-    _add_cells(grid_parser)
-    _add_variations(grid_parser)
-    grid_parser.add_argument(
-        "--jobs",
-        type=int,
-        default=1,
-        help="Run so many processes side by side (default: 1).",
-    )
-    grid_parser.add_argument(
-        "--backend",
-        default="loky",
-        help="Start them by joblib's loky (default), or by dask on a cluster of its own, or yours.",
-    )
-    _add_runs_dir(grid_parser)
-
-    benchmark_parser = _add_command(commands, "benchmark", benchmark, needs=".runs.benchmark")
-    benchmark_parser.add_argument("--backbone", required=True, help=BACKBONE_HELP)
-    benchmark_parser.add_argument("--image-size", type=int, required=True, help=IMAGE_SIZE_HELP)
-    benchmark_parser.add_argument(
-        "--steps",
-        type=int,
-        default=20,
-        help="Measure so many batches of 64 a window, in five windows (default: 20).",
-    )
-    benchmark_parser.add_argument(
-        "--plain",
-        action="store_true",
-        help="Measure the loop in plain float32 too.",
-    )
-
-    results_parser = _add_command(commands, "results", results, needs=".runs.store")
-    results_parser.add_argument(
-        "--json",
-        action="store_true",
-        help="Print a list of {experiment, test, provenance}.",
-    )
-    results_parser.add_argument(
-        "--check",
-        action="store_true",
-        help="Check each record against its predictions.",
-    )
-    results_parser.add_argument(
-        "--filter",
-        nargs="+",
-        default=[],
-        metavar="NAME=VALUE",
-        help="Show only runs of which this holds, such as backbone=ResNet18 engine=eager.",
-    )
-    results_parser.add_argument(
-        "--sort",
-        metavar="NAME",
-        help="Sort by this column or field: numbers from the largest, words by the letter.",
-    )
-    _add_runs_dir(results_parser)
-
-    reproduce_parser = _add_command(commands, "reproduce", reproduce_run, needs=".runs.reproduce")
-    reproduce_parser.add_argument("run_id", metavar="RUN_ID", help="Run this one again.")
-    reproduce_parser.add_argument(
-        "--epochs",
-        type=int,
-        help="Run only its first epochs, so many (default: all, and the test).",
-    )
-    _add_runs_dir(reproduce_parser)
-
-    predict_parser = _add_command(commands, "predict", predict_files, needs=".report.own_picture")
-    predict_parser.add_argument("files", nargs="+", metavar="FILE", help="Look at this picture.")
-    predict_parser.add_argument(
-        "--run",
-        metavar="RUN_ID",
-        help="Ask the net of this run of yours (default: the bundled one).",
-    )
-    _add_runs_dir(predict_parser)
-
-    explore_parser = _add_command(commands, "explore", explore, needs=".report.explorer")
-    explore_parser.add_argument(
-        "--out",
-        default="explorer.html",
-        metavar="FILE",
-        help="Write it here (default: explorer.html).",
-    )
-
-    publish_parser = _add_command(commands, "publish", publish_runs, needs=".runs.store")
-    publish_parser.add_argument("folder", help="Take the records below this folder.")
-    publish_parser.add_argument(
-        "--replace",
-        action="store_true",
-        help="Put them in the place of published ones of the same experiment.",
-    )
-    publish_parser.add_argument(
-        "--weights",
-        action="store_true",
-        help="Put their trained nets along too, in float16.",
-    )
+    for name, command in COMMANDS.items():
+        does = command.action.__doc__
+        of_command = commands.add_parser(name, help=does, description=does)
+        of_command.set_defaults(command=name, action=command.action, needs=command.needs)
+        command.add_flags(of_command)
     return parser
-
-
-def _add_command(commands, name: str, action, *, needs: str) -> argparse.ArgumentParser:
-    """Add a command; needs: the module whose import takes its seconds."""
-    parser = commands.add_parser(name, help=action.__doc__, description=action.__doc__)
-    parser.set_defaults(command=name, action=action, needs=needs)
-    return parser
-
-
-def _add_cell(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that name one cell of the comparison."""
-    parser.add_argument("--backbone", required=True, help=BACKBONE_HELP)
-    parser.add_argument("--image-size", type=int, required=True, help=IMAGE_SIZE_HELP)
-    parser.add_argument("--init", required=True, help=INIT_HELP)
-    parser.add_argument("--budget", required=True, help=BUDGET_HELP)
-
-
-def _add_cells(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that name several cells."""
-    parser.add_argument(
-        "--backbone",
-        nargs="+",
-        default=list(BACKBONES),
-        help=f"{BACKBONE_HELP} Several may be named (default: all of the series).",
-    )
-    parser.add_argument(
-        "--image-size",
-        type=int,
-        nargs="+",
-        default=list(IMAGE_SIZES),
-        help=f"{IMAGE_SIZE_HELP} Several may be named (default: 32 64 128).",
-    )
-    parser.add_argument(
-        "--init",
-        nargs="+",
-        default=list(INITS),
-        help=f"{INIT_HELP} Several may be named (default: both).",
-    )
-    parser.add_argument("--budget", required=True, help=BUDGET_HELP)
-
-
-def _add_variations(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of an experiment that have a default."""
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=Experiment.seed,
-        help="Draw weights and augmentation from this seed (default: 42).",
-    )
-    parser.add_argument(
-        "--recipe",
-        default=Experiment.recipe,
-        help=f"Move the weights by this recipe: {', '.join(RECIPES)} (default: writeup).",
-    )
-    parser.add_argument(
-        "--policy",
-        default=Experiment.policy,
-        help=f"Augment by this policy: {', '.join(POLICIES)} (default: writeup).",
-    )
-    parser.add_argument(
-        "--stem",
-        default=Experiment.stem,
-        help=f"Begin the net with this stem: {', '.join(STEMS)} (default: imagenet).",
-    )
-    parser.add_argument(
-        "--lr",
-        type=float,
-        default=None,
-        help="Begin at this learning rate (default: the recipe's, else the budget's).",
-    )
-
-
-def _add_runs_dir(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--runs-dir",
-        help="Keep and find runs in this folder (default: CIFARLIB_RUNS, else runs/).",
-    )
 
 
 def main() -> int:

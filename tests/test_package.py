@@ -26,6 +26,7 @@ ORDER = [
     "evaluation",
     "runs",
     "report",
+    "arguments",
     "__main__",
 ]
 HEAVY = {"torch", "timm", "cv2", "albumentations"}
