@@ -194,13 +194,13 @@ def largest_run(
 def published_model_run() -> Run:
     """Return the run whose trained net comes with the package; of several the best on validation.
 
-    Raises ValueError where none came along, or where CIFARLIB_RECORDS hides the published records.
+    Raises ValueError where none is bundled, or where CIFARLIB_RECORDS hides the published records.
     """
     runs = [read_record(path) for path in _published_paths().values()]
     with_weights = [run for run in runs if run.has_weights]
     if not with_weights:
         raise ValueError(
-            f"no trained net came along: expected one in {PUBLISHED.with_name('models')},"
+            f"no trained net is bundled: expected one in {PUBLISHED.with_name('models')},"
             " and CIFARLIB_RECORDS not to be none"
         )
     return max(with_weights, key=lambda run: run.history.valid_accuracy.max())
@@ -227,7 +227,7 @@ def publish(
 ) -> list[Path]:
     """Copy the records below `source` into the package and return where each is now.
 
-    weights: put their trained nets along too, in float16.
+    weights: add their trained nets too, in float16.
 
     Raises ValueError, and copies none, if one fails its check, if two are of one experiment, or if
     another of its experiment is published already, unless `replace`: that one is then kept among
@@ -260,7 +260,7 @@ def _problems_of_publishing(run: Run, *, replace: bool, weights: bool) -> list[s
     if not replace and _is_published_otherwise(run):
         problems.append("another run of its experiment is published: --replace takes its place")
     if weights and not (run.has_weights and ROUNDED in run.provenance):
-        problems.append("it has no weights, or not their hash, to put along")
+        problems.append("it has no weights, or not their hash, to add")
     if _would_bury_another(run):
         problems.append(f"{SUPERSEDED} holds an earlier run of it: move that away")
     return problems

@@ -217,7 +217,7 @@ def test_a_net_goes_with_the_record_that_another_takes_the_place_of(finished, ow
     record["provenance"]["device"] = "another machine"
     write_signed(path, record)
     publish(own, replace=True)
-    with pytest.raises(ValueError, match="no trained net came along"):
+    with pytest.raises(ValueError, match="no trained net is bundled"):
         load_published_model()
     assert not find_superseded(SMOKE.id).has_weights
 
@@ -226,7 +226,7 @@ def test_a_run_whose_net_is_gone_cannot_be_put_along(finished, own):
     path = copy_as_true(finished, own)
     for weights in path.parent.glob("best*"):
         weights.unlink()
-    with pytest.raises(ValueError, match="it has no weights, or not their hash, to put along"):
+    with pytest.raises(ValueError, match="it has no weights, or not their hash, to add"):
         publish(own, weights=True)
     assert find_published_run(SMOKE.id) is None
 
