@@ -11,13 +11,14 @@ import sys
 import threading
 import time
 import venv
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import quote
 
 import packaging
 import pytest
 from prose import NOTEBOOKS, ROOT, cells
+from quiet_server import QuietServer
 
 SOURCE = cells(NOTEBOOKS[0])[0]["source"]
 KAGGLE = "/kaggle/input"
@@ -179,7 +180,7 @@ def colab():
             def log_message(self, *_):
                 pass
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Sessions)
+        server = QuietServer(("127.0.0.1", 0), Sessions)
         server.daemon_threads = True
         server.block_on_close = False
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()

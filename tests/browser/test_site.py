@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from quiet_server import QuietServer
 
 from cifarlib.utils.files import PACKAGE
 
@@ -65,7 +66,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
     """The folder of the site, built as a reader would."""
     out = tmp_path_factory.mktemp("built") / "site"
@@ -75,11 +76,11 @@ def site(tmp_path_factory) -> Path:
     return out
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def home(site):
     """The address at which the site is served."""
     handler = functools.partial(Quiet, directory=site)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = QuietServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()

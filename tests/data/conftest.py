@@ -15,6 +15,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from PIL import Image
+from quiet_server import QuietServer
 
 from cifarlib import load_cifar100
 from cifarlib.data import facts, sources, standin
@@ -139,7 +140,7 @@ class Visitor(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-class Host(http.server.ThreadingHTTPServer):
+class Host(QuietServer):
     """A local host; `asked` says how each file that was asked for was served."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
@@ -151,9 +152,6 @@ class Host(http.server.ThreadingHTTPServer):
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a client that hangs up is no news here."""
 
 
 @pytest.fixture
