@@ -30,6 +30,9 @@ from .data.loader import (
 from .models.backbones import (
     create_model as create_model,
 )
+from .models.normalization import (
+    normalization_of as normalization_of,
+)
 from .models.anatomy import (
     block_table as block_table,
     filter_structure as filter_structure,

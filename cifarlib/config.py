@@ -4,11 +4,11 @@ Nothing heavy is imported here, so that reading a record or asking for help take
 """
 
 import itertools
-import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import InitVar, dataclass
 from typing import Any
 
+from .utils.checks import as_list, real_number, whole_number
 from .utils.errors import unknown
 
 # display name -> timm name; the tag behind the point says which weights are meant
@@ -27,6 +27,8 @@ INITS = ("scratch", "imagenet")
 POLICIES = ("writeup", "natural", "none")  # of augmentation: see data/augment.py
 ENGINES = ("eager", "graph")  # what drives a training step: see training/engine.py
 STEMS = ("imagenet", "cifar")  # the first layers: see models/backbones.py
+OPTIMIZERS = ("adam", "sgd")  # see training/optim.py
+SCHEDULES = ("cosine", "onecycle")  # the same
 
 # of the channels red, green, blue on a 0-1 scale, as most ImageNet weights expect
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -48,9 +50,31 @@ HISTORY = (
 )
 
 
+def _check_name(kind: str, got: object, known: Collection[str]) -> None:
+    if got not in known:
+        raise unknown(kind, got, known)
+
+
+def _rate(name: str, got: object) -> float:
+    """Return a learning rate as a float; ValueError for one that moves no weight, or is none."""
+    rate = real_number(name, got, above=0)
+    if rate < LEAST_LR:
+        raise ValueError(f"got {name} {got!r}, expected {LEAST_LR} or more: less moves no weight")
+    return rate
+
+
+def _set(frozen: object, values: Mapping[str, Any]) -> None:
+    """Set fields of a frozen dataclass, in its __post_init__."""
+    for name, value in values.items():
+        object.__setattr__(frozen, name, value)
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """How the weights are moved: which optimiser and which schedule of the learning rate."""
+    """How the weights are moved: which optimiser and which schedule of the learning rate.
+
+    Raises ValueError for a name it does not know and for a number out of its limits.
+    """
 
     optimizer: str = "adam"  # "adam" | "sgd", which is with Nesterov's momentum
     momentum: float = 0.9  # of sgd
@@ -58,9 +82,25 @@ class Recipe:
     batch_size: int = 64
     schedule: str = "cosine"  # "cosine" moves after each epoch | "onecycle" moves after each step
     lr: float | None = None  # the first, or for one-cycle the highest; None: the budget's
-    min_lr: float = 1e-6  # where the cosine ends
+    min_lr: float = 1e-6  # where the cosine ends, or a lower rate stays where it is
     label_smoothing: float = 0.0
     clip_norm: float = 1000.0  # the write-up's longest gradient; it never bites
+
+    def __post_init__(self) -> None:
+        _check_name("optimizer", self.optimizer, OPTIMIZERS)
+        _check_name("schedule", self.schedule, SCHEDULES)
+        smoothing = real_number("label_smoothing", self.label_smoothing, least=0, most=1)
+        numbers: dict[str, Any] = {
+            "batch_size": whole_number("batch_size", self.batch_size, least=1),
+            "momentum": real_number("momentum", self.momentum, least=0, most=1),
+            "weight_decay": real_number("weight_decay", self.weight_decay, least=0),
+            "min_lr": real_number("min_lr", self.min_lr, least=0),
+            "label_smoothing": smoothing,
+            "clip_norm": real_number("clip_norm", self.clip_norm, above=0),
+        }
+        if self.lr is not None:
+            numbers["lr"] = _rate("lr", self.lr)
+        _set(self, numbers)
 
 
 RECIPES = {
@@ -79,7 +119,10 @@ RECIPES = {
 
 @dataclass(frozen=True)
 class Budget:
-    """How much a run may spend: pictures of each part, epochs and learning rate by init."""
+    """How much a run may spend: images of each part, epochs and learning rate by init.
+
+    More images than there are stand for all. Raises ValueError for a number out of its limits.
+    """
 
     n_train: int | None  # pictures that are learned from; None: all
     n_valid: int | None  # pictures that validate each epoch
@@ -88,14 +131,34 @@ class Budget:
     # by init: the learning rate, unless the recipe or the experiment has its own
     lr: dict[str, float]
 
+    def __post_init__(self) -> None:
+        checked: dict[str, Any] = {"epochs": {}, "lr": {}}
+        for name in ("n_train", "n_valid", "n_test"):
+            number = getattr(self, name)
+            if number is not None:
+                checked[name] = whole_number(name, number, least=1)
+        for init, number in self.epochs.items():
+            _check_name("init", init, INITS)
+            checked["epochs"][init] = whole_number(f"epochs of {init}", number, least=1)
+        for init, rate in self.lr.items():
+            _check_name("init", init, INITS)
+            checked["lr"][init] = _rate(f"lr of {init}", rate)
+        _set(self, checked)
+
     @property
     def pictures(self) -> dict[str, int]:
-        """How many pictures of CIFAR-100 each part has: {"train": …, "valid": …, "test": …}."""
-        return {
-            "train": self.n_train or CIFAR100_PARTS["train"],
-            "valid": self.n_valid or CIFAR100_PARTS["valid"],
-            "test": self.n_test or CIFAR100_PARTS["test"],
-        }
+        """How many images of CIFAR-100 each part has: {"train": …, "valid": …, "test": …}."""
+        return images_of_parts((self.n_train, self.n_valid, self.n_test))
+
+
+def images_of_parts(asked: Iterable[int | None]) -> dict[str, int]:
+    """Return how many images of CIFAR-100 each part has where so many are asked for; None: all."""
+    counts = {}
+    for (part, there), number in zip(CIFAR100_PARTS.items(), asked, strict=True):
+        counts[part] = there
+        if number is not None:
+            counts[part] = min(number, there)
+    return counts
 
 
 BUDGETS = {
@@ -178,15 +241,21 @@ class Experiment:
         _check_name("recipe", self.recipe, RECIPES)
         _check_name("policy", self.policy, POLICIES)
         _check_name("stem", self.stem, STEMS)
-        _check_whole_number("image_size", self.image_size, least=1, most=MOST_PIXELS)
-        _check_whole_number("seed", self.seed, least=0, most=MOST_SEED)
+        if self.init not in BUDGETS[self.budget].epochs:
+            raise ValueError(
+                f"got init {self.init!r}, for which the budget {self.budget!r} has no epochs:"
+                f" expected {' or '.join(BUDGETS[self.budget].epochs)}"
+            )
+        numbers: dict[str, Any] = {
+            "image_size": whole_number("image_size", self.image_size, least=1, most=MOST_PIXELS),
+            "seed": whole_number("seed", self.seed, least=0, most=MOST_SEED),
+        }
         if self.lr is not None:
-            _check_rate(self.lr)
             # one experiment, one id: 1 is 1.0, and the rate that would be taken anyway is None
-            lr: float | None = float(self.lr)
-            if lr == self.default_lr:
-                lr = None
-            object.__setattr__(self, "lr", lr)
+            numbers["lr"] = _rate("lr", self.lr)
+            if numbers["lr"] == self.default_lr:
+                numbers["lr"] = None
+        _set(self, numbers)
 
     @property
     def id(self) -> str:
@@ -254,28 +323,14 @@ def timm_name(backbone: str) -> str:
 def grid(
     budget: str,
     *,
-    backbones: Iterable[str] = tuple(BACKBONES),
-    image_sizes: Iterable[int] = IMAGE_SIZES,
-    inits: Iterable[str] = INITS,
+    backbones: str | Iterable[str] = tuple(BACKBONES),
+    image_sizes: int | Iterable[int] = IMAGE_SIZES,
+    inits: str | Iterable[str] = INITS,
     **others: Any,
 ) -> list[Experiment]:
-    """Return every experiment of a budget, small pictures first; others: further fields."""
-    cells = itertools.product(image_sizes, inits, backbones)
+    """Return every experiment of a budget, small pictures first; others: further fields.
+
+    One name or number stands for a list of one.
+    """
+    cells = itertools.product(as_list(image_sizes), as_list(inits), as_list(backbones))
     return [Experiment(backbone, size, init, budget, **others) for size, init, backbone in cells]
-
-
-def _check_name(kind: str, got: object, known: Collection[str]) -> None:
-    if got not in known:
-        raise unknown(kind, got, known)
-
-
-def _check_whole_number(name: str, got: object, *, least: int, most: int) -> None:
-    if not isinstance(got, int) or isinstance(got, bool) or not least <= got <= most:
-        raise ValueError(f"got {name} {got!r}, expected a whole number, {least} to {most}")
-
-
-def _check_rate(got: object) -> None:
-    if not isinstance(got, float | int) or isinstance(got, bool) or not 0 < got < math.inf:
-        raise ValueError(f"got lr {got!r}, expected a number above 0")
-    if got < LEAST_LR:
-        raise ValueError(f"got lr {got!r}, expected {LEAST_LR} or more: less moves no weight")

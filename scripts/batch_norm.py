@@ -103,9 +103,6 @@ def measure(run: Run) -> list[list[object]]:
     train, valid = parts_of(run)
     model = run.load_model()
     device = choose_device(model)
-    weights = run.provenance["weights"]
-    if weights:  # pictures are normalised as the weights expect
-        device = choose_device(model, mean=tuple(weights["mean"]), std=tuple(weights["std"]))
     device.place(model)
 
     fixed = eval_transform(experiment.image_size, normalize=False)

@@ -2,8 +2,9 @@
 
     python scripts/timm_families.py --out timm_families.csv
 
-Writes one row a family and image size (pixels). In the columns created, table and trained stands an
-error's kind and last words, and nothing where all went well.
+Writes one row a family and image size (pixels). In the columns created, table, trained and memory
+stands an error's kind and last words, and nothing where all went well; memory is whether the
+gradients of a step are the same whatever new memory is filled with, in float32 and in bfloat16.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import timm
 import torch
+from gradients import cases_of, compare
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -24,7 +26,7 @@ from cifarlib import create_model, model_table
 from cifarlib.utils.errors import last_line
 from cifarlib.utils.files import atomic_path, ensure_folder
 
-COLUMNS = ["family", "backbone", "image_size", "created", "table", "trained"]
+COLUMNS = ["family", "backbone", "image_size", "created", "table", "trained", "memory"]
 CLASSES = 100
 BATCH = 4  # pictures
 NOT_CREATED = "not created"
@@ -75,7 +77,7 @@ def train_step(model: nn.Module, image_size: int) -> None:
 
 
 def try_net(backbone: str, image_size: int) -> dict[str, str]:
-    """Return what became of a net at an image size (pixels), under the last three COLUMNS."""
+    """Return what became of a net at an image size (pixels), under the last four COLUMNS."""
     models = []
     created = attempt(
         lambda: models.append(create_model(backbone, CLASSES, image_size=image_size)),
@@ -84,11 +86,25 @@ def try_net(backbone: str, image_size: int) -> dict[str, str]:
     trained = NOT_CREATED
     if models:
         trained = attempt(lambda: train_step(models[0], image_size))
-    return {"created": created, "table": table, "trained": trained}
+    memory = NOT_CREATED
+    if models:
+        memory = attempt(lambda: check_gradients(backbone, image_size))
+    return {"created": created, "table": table, "trained": trained, "memory": memory}
+
+
+def check_gradients(backbone: str, image_size: int) -> None:
+    """Raise ValueError if a net's gradients depend on what new memory is filled with."""
+    cases = cases_of([backbone], ["imagenet"], [image_size])
+    for case, (first, second) in zip(cases, compare(cases), strict=True):
+        if first != second:
+            raise ValueError(f"in {case.precision} the gradients depend on the memory before")
 
 
 def disagreements(row: dict[str, str]) -> list[str]:
-    """Return what is wrong with a row: its three outcomes differ, or an error is no ValueError."""
+    """Return what is wrong with a row.
+
+    That is: its outcomes differ, an error is no ValueError, or gradients depend on memory.
+    """
     wrong = []
     if row["trained"] == "" and row["table"] != "":
         wrong.append(f"trained but no table: {row['table']}")
@@ -99,6 +115,8 @@ def disagreements(row: dict[str, str]) -> list[str]:
     for step in ("created", "table"):
         if row[step] != "" and not row[step].startswith("ValueError: "):
             wrong.append(f"{step} ends in a traceback: {row[step]}")
+    if row["memory"] not in ("", NOT_CREATED):
+        wrong.append(row["memory"])
     return wrong
 
 
@@ -140,7 +158,7 @@ def print_summary(rows: list[dict[str, str]]) -> None:
     for image_size in dict.fromkeys(row["image_size"] for row in rows):
         alike = [row for row in rows if row["image_size"] == image_size]
         counts = []
-        for step in ("created", "table", "trained"):
+        for step in COLUMNS[3:]:
             good = sum(row[step] == "" for row in alike)
             counts.append(f"{step} {good}")
         print(f"{image_size} px: {len(alike)} families, {', '.join(counts)}")

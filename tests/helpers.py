@@ -1,10 +1,12 @@
 """What several test files need; importable, so that a process of its own can call it."""
 
+import importlib.util
 import json
 import multiprocessing
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -28,13 +30,26 @@ from cifarlib.__main__ import main
 from cifarlib.data import standin
 from cifarlib.data.images import canonical_order
 from cifarlib.runs.record import digest_of, read_record
+from cifarlib.utils.files import PACKAGE
 
 CPU = Device(torch.device("cpu"))
 PLAIN_CPU = Device(torch.device("cpu"), fast=False)
+SCRIPTS = PACKAGE.parent / "scripts"
 NOWHERE = "http://127.0.0.1:9"  # an address at which nobody listens
 # test_resnet is timm's smallest ResNet, of 0.4 million parameters
 SMOKE = Experiment("test_resnet", 32, "scratch", "smoke")
 TOO_DEEP = "dla46_c"  # a small net that cannot take 16 px pictures
+
+
+# --- scripts --------------------------------------------------------------------------------------
+
+
+def script(name: str) -> ModuleType:
+    """Return a script as a module."""
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 # --- pictures -------------------------------------------------------------------------------------

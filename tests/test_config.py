@@ -4,10 +4,11 @@ import itertools
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from helpers import SMOKE
 
-from cifarlib import BUDGETS, Experiment, grid
+from cifarlib import BUDGETS, Budget, Experiment, grid
 from cifarlib.config import CIFAR100_PARTS, POLICIES, RECIPES, STEMS, timm_name
 
 TUNED = {"backbone": "ResNet18", "image_size": 32, "init": "imagenet", "budget": "writeup"}
@@ -138,3 +139,57 @@ def test_the_time_of_a_run_counts_looking_as_a_third_of_learning():
     assert cell.work() == 10 * 10_000 + (10 * 2_000 + 4 * 10_000) / 3
     few = {"train": 100, "test": 30}
     assert cell.work(few) == 10 * 80 + (10 * 20 + 4 * 30) / 3
+
+
+# --- what a user hands in -------------------------------------------------------------------------
+
+
+def test_numpys_numbers_give_the_same_experiment():
+    numpys = Experiment(
+        "ResNet18", np.int64(32), "imagenet", "writeup", seed=np.uint8(1), lr=np.float32(1e-3)
+    )
+    assert numpys == Experiment(**TUNED, seed=1, lr=1e-3)
+    assert numpys.id == "ResNet18-32px-imagenet-writeup-seed_1-lr_0.001"
+    assert {type(numpys.image_size), type(numpys.seed)} == {int}
+
+
+def test_one_name_or_size_alone_is_a_list_of_one():
+    alone = grid("smoke", backbones="ResNet18", image_sizes=np.int64(32), inits="scratch")
+    assert alone == [Experiment("ResNet18", 32, "scratch", "smoke")]
+
+
+BUDGET = {
+    "n_train": 100,
+    "n_valid": 20,
+    "n_test": None,
+    "epochs": {"scratch": 1},
+    "lr": {"scratch": 1e-3},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"n_train": -1}, "got n_train -1, expected a whole number, 1 or more"),
+        ({"n_valid": 0}, "got n_valid 0"),
+        ({"n_test": 2.5}, "got n_test 2.5"),
+        ({"epochs": {"scratch": 0}}, "got epochs of scratch 0, expected a whole number, 1 or more"),
+        ({"epochs": {"scrach": 1}}, "unknown init 'scrach': did you mean 'scratch'"),
+        ({"lr": {"scratch": 0}}, "got lr of scratch 0, expected a number above 0"),
+    ],
+)
+def test_a_budget_that_cannot_be_is_refused(change, words):
+    with pytest.raises(ValueError, match=words):
+        Budget(**(BUDGET | change))
+
+
+def test_more_images_than_there_are_stand_for_all():
+    budget = Budget(**(BUDGET | {"n_train": 10**6, "n_test": np.int64(50)}))
+    assert budget.pictures == {"train": 40_000, "valid": 20, "test": 50}
+
+
+def test_a_start_for_which_a_budget_has_no_epochs_is_named(monkeypatch):
+    monkeypatch.setitem(BUDGETS, "mine", Budget(**BUDGET))
+    assert Experiment("ResNet18", 32, "scratch", "mine").epochs == 1
+    with pytest.raises(ValueError, match="the budget 'mine' has no epochs: expected scratch"):
+        Experiment("ResNet18", 32, "imagenet", "mine")

@@ -1,27 +1,14 @@
 """What the scripts claim of what they make."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import timm
 import torch
+from helpers import SCRIPTS, script
 from safetensors.torch import load_file, save_file
-
-from cifarlib.utils.files import PACKAGE
-
-SCRIPTS = PACKAGE.parent / "scripts"
-
-
-def script(name: str) -> ModuleType:
-    """Return a script as a module."""
-    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])

@@ -13,9 +13,22 @@ import numpy as np
 from albumentations.pytorch import ToTensorV2
 
 from ..config import IMAGENET_MEAN, IMAGENET_STD, POLICIES
+from ..utils.checks import whole_number
 from ..utils.errors import last_line, unknown
+from .arrays import check_image, middle_square
 
 MIRROR = cv2.BORDER_REFLECT_101  # what is moved in from outside the picture
+
+
+class ResizedSquare(A.Resize):
+    """albumentations' Resize of an image's middle square: an oblong image is not squashed.
+
+    One step rather than two, because each step of a pipeline draws a random number.
+    """
+
+    def apply(self, img: np.ndarray, **params: Any) -> np.ndarray:
+        """Return the middle square of an image uint8 (H, W, 3), resized; ValueError for others."""
+        return super().apply(middle_square(check_image(img)), **params)
 
 
 def policy_steps(image_size: int, policy: str = "writeup") -> dict[str, A.BasicTransform]:
@@ -105,14 +118,12 @@ def train_transform(
 
     The tensor (3, image_size, image_size) is float32, normalised with `mean` and `std`, or with
     normalize=False uint8, for those who normalise whole batches on the device. Steps: see
-    policy_steps. ValueError for a size below one pixel.
+    policy_steps. Of an oblong picture the middle square is taken. ValueError for a size that is no
+    whole number of pixels.
     """
-    if not isinstance(image_size, int) or image_size < 1:
-        raise ValueError(
-            f"got image size {image_size!r}, expected a whole number of pixels, 1 or more"
-        )
+    image_size = whole_number("image_size", image_size, least=1)
     steps: list[A.BasicTransform] = [
-        A.Resize(image_size, image_size, interpolation=cv2.INTER_LINEAR),
+        ResizedSquare(image_size, image_size, interpolation=cv2.INTER_LINEAR),
     ]
     steps += policy_steps(image_size, policy).values()
     if normalize:

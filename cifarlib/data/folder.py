@@ -7,13 +7,14 @@ import unicodedata
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image
 
 from ..utils.errors import first_line, unknown
 from . import facts
+from .arrays import Whites
 from .sources import Pictures, with_superclasses
 
 # what systems leave among pictures, besides what begins with a point
@@ -45,14 +46,9 @@ WHITE_OF_INTEGERS = (255, 1023, 4095, 16383, 65535)
 WHITE_OF_FLOATS = (1, 255, 65535)
 
 
+# how a phone's HEIC file begins, from its fifth byte on
+HEIF_MARKS = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis", b"ftyphevc", b"ftypmif1")
 MOST_PIXELS = 64_000_000  # of one picture, a quarter of a gigabyte once it is unpacked
-
-
-class Whites(NamedTuple):
-    """Which level is white in a data set's grey pictures of more than 8 bits."""
-
-    integers: int = WHITE_OF_INTEGERS[-1]
-    floats: int = WHITE_OF_FLOATS[0]
 
 
 # --- what a folder holds --------------------------------------------------------------------------
@@ -100,11 +96,12 @@ def read_folder(root: Path, split: str, *, side: int = 32) -> Pictures:
     with ThreadPoolExecutor() as pool:
         read = functools.partial(_read_square, side=side)
         squares = list(pool.map(read, paths))
-    whites = Whites()
+    whites = None
     if any(square.dtype != np.uint8 for square in squares):
         whites = white_levels(_all_paths(root))
     images = [_as_bytes(square, whites) for square in squares]
-    return with_superclasses(np.stack(images), labels, classes)
+    pictures = with_superclasses(np.stack(images), labels, classes)
+    return pictures._replace(whites=whites)
 
 
 def _check_splits(root: Path) -> None:
@@ -196,15 +193,34 @@ def visible(folder: Path) -> list[Path]:
 # --- one picture ----------------------------------------------------------------------------------
 
 
-def read_picture(file: str | Path | BinaryIO, side: int = 32) -> np.ndarray:
+def read_picture(
+    file: str | Path | BinaryIO,
+    side: int = 32,
+    *,
+    whites: Whites | None = None,
+) -> np.ndarray:
     """Return one picture file as uint8 (side, side, 3): the middle square, resized.
 
-    Any colour mode will do. Raises ValueError for a file that is no picture, or a damaged one.
+    Any colour mode will do. whites: the white levels of the data set that deep grey is to be read
+    like; by default, and for a kind that the set has none of, those of the file itself. Raises
+    ValueError for a file that is no picture, a damaged one, or one with levels above that white.
     """
     square = _read_square(file, side=side)
-    whites = Whites()
-    if square.dtype != np.uint8:
-        whites = white_levels([file])
+    if square.dtype == np.uint8:
+        return square
+    own = white_levels([file])
+    if whites is None:
+        whites = own
+    for kind in ("integers", "floats"):
+        known = getattr(whites, kind)
+        needed = getattr(own, kind)
+        if known is None:
+            whites = whites._replace(**{kind: needed})
+        elif needed is not None and needed > known:
+            raise ValueError(
+                f"cannot read {file} as a picture: it has grey levels above {known},"
+                " which is white in the pictures that were learned from"
+            )
     return _as_bytes(square, whites)
 
 
@@ -216,6 +232,8 @@ def _open(file: str | Path | BinaryIO) -> Image.Image:
     if isinstance(file, str | Path) and not Path(file).is_file():
         raise ValueError(f"cannot read {file} as a picture: it is no file")
     try:
+        if _is_heif(file):
+            _let_pillow_read_heif()
         with Image.open(file) as picture:
             if picture.width * picture.height > MOST_PIXELS:
                 raise ValueError(f"{picture.width}×{picture.height} pixels are too many")
@@ -229,6 +247,24 @@ def _open(file: str | Path | BinaryIO) -> Image.Image:
             return _in_known_mode(upright, white_is_nought=tags.get(PHOTOMETRIC) == 0)
     except Exception as error:  # a damaged file can raise any kind from within its format's reader
         raise ValueError(f"cannot read {file} as a picture: {first_line(error)}") from None
+
+
+def _is_heif(file: str | Path | BinaryIO) -> bool:
+    """Return whether a file is of the kind that phones store photos in."""
+    if isinstance(file, str | Path):
+        with open(file, "rb") as opened:
+            return opened.read(12)[4:] in HEIF_MARKS
+    start = file.read(12)
+    file.seek(0)
+    return start[4:] in HEIF_MARKS
+
+
+def _let_pillow_read_heif() -> None:
+    try:
+        from pillow_heif import register_heif_opener  # optional
+    except ImportError:
+        raise ValueError("to read HEIC, pip install pillow-heif") from None
+    register_heif_opener()
 
 
 def _in_known_mode(picture: Image.Image, *, white_is_nought: bool) -> Image.Image:
@@ -248,11 +284,22 @@ def _in_known_mode(picture: Image.Image, *, white_is_nought: bool) -> Image.Imag
 
 
 def _read_square(file: str | Path | BinaryIO, *, side: int) -> np.ndarray:
-    """Return the middle square of a picture, resized.
+    """Return the middle square of a picture file, resized.
 
     uint8 (side, side, 3), or levels of deep grey as they are: int32 or float32 (side, side).
     """
-    picture = _open(file)
+    return _square_of(_open(file), side)
+
+
+def squared(images: np.ndarray, side: int) -> np.ndarray:
+    """Return images uint8 (N, H, W, 3) as uint8 (N, side, side, 3), as if read from files."""
+    if images.shape[1:3] == (side, side):
+        return images
+    return np.stack([_square_of(Image.fromarray(image), side) for image in images])
+
+
+def _square_of(picture: Image.Image, side: int) -> np.ndarray:
+    """Return the middle square of a picture, resized to `side` pixels."""
     square = min(picture.size)
     left = (picture.width - square) // 2
     top = (picture.height - square) // 2
@@ -271,7 +318,7 @@ def white_levels(files: Iterable[str | Path | BinaryIO]) -> Whites:
     WHITE_OF_INTEGERS (or WHITE_OF_FLOATS) that no pixel of that type exceeds. Raises ValueError
     that names the first picture with a level below nought, above them all or not finite.
     """
-    highest = {"I": 0.0, "F": 0.0}
+    levels_by_mode: dict[str, list[tuple[float, str]]] = {"I": [], "F": []}
     for file in files:
         picture = _open(file)
         if picture.mode == "RGB":
@@ -283,23 +330,42 @@ def white_levels(files: Iterable[str | Path | BinaryIO]) -> Whites:
                 f"cannot read {file} as a picture: its grey levels are {lowest:g} to {most:g},"
                 f" expected 0 to {WHITE_OF_INTEGERS[-1]}, or floats of 0 to 1"
             )
-        highest[picture.mode] = max(highest[picture.mode], most)
-    return Whites(
-        integers=_smallest_white(WHITE_OF_INTEGERS, highest["I"]),
-        floats=_smallest_white(WHITE_OF_FLOATS, highest["F"]),
-    )
+        levels_by_mode[picture.mode].append((most, Path(str(file)).name))
+    integers, told_of_integers = _white(levels_by_mode["I"], WHITE_OF_INTEGERS)
+    floats, told_of_floats = _white(levels_by_mode["F"], WHITE_OF_FLOATS)
+    told = [words for words in (told_of_integers, told_of_floats) if words]
+    return Whites(integers, floats, " and ".join(told))
+
+
+def _white(levels: list[tuple[float, str]], whites: tuple[int, ...]) -> tuple[int | None, str]:
+    """Return (white, in words) for the highest level of each picture and its name; None for none.
+
+    One picture that is added can darken all others: it is named.
+    """
+    if not levels:
+        return None, ""
+    levels = sorted(levels)
+    white = _smallest_white(whites, levels[-1][0])
+    told = f"deep grey is read with {white:,} as white"
+    if len(levels) > 1:
+        without_the_brightest = _smallest_white(whites, levels[-2][0])
+        if without_the_brightest < white:
+            told += f", for {levels[-1][1]} alone (else {without_the_brightest:,})"
+    return white, told
 
 
 def _smallest_white(whites: tuple[int, ...], highest: float) -> int:
     return next(white for white in whites if white >= highest)
 
 
-def _as_bytes(square: np.ndarray, whites: Whites) -> np.ndarray:
+def _as_bytes(square: np.ndarray, whites: Whites | None) -> np.ndarray:
     """Return a square in RGB, uint8 (side, side, 3)."""
     if square.dtype == np.uint8:
         return square
+    assert whites is not None  # of the set that it belongs to
     white = whites.integers
     if square.dtype == np.float32:
         white = whites.floats
+    assert white is not None  # the set has a picture of this kind
     grey = np.round(square * (255 / white)).clip(0, 255).astype(np.uint8)
     return np.repeat(grey[..., None], 3, axis=2)

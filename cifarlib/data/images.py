@@ -9,8 +9,10 @@ import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
 from ..config import MOST_PIXELS
+from ..utils.checks import whole_number
 from ..utils.errors import unknown
 from . import facts
+from .arrays import Whites, check_images, check_labels
 from .folder import count_pictures, folder_state
 from .nearest import VARIABLE, Found, Place, data_place, find_pictures
 
@@ -19,16 +21,31 @@ SIDE = 32  # pixels, of CIFAR-100's pictures
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Pictures with their labels; indexing by an array, a slice or a mask gives an ImageSet."""
+    """Images with their labels; indexing by an array, a slice or a mask gives an ImageSet.
+
+    What it is called is worked out from the arrays whenever it is asked, for they can be changed.
+    Raises ValueError for arrays of another kind or shape, and for labels that are no class's.
+    """
 
     images: np.ndarray  # uint8 (N, H, W, 3), RGB
     labels: np.ndarray  # int64 (N,)
     classes: tuple[str, ...]  # their names
     coarse_labels: np.ndarray | None = None  # int64 (N,), of the 20 superclasses
     superclasses: tuple[str, ...] | None = None  # their names
-    source: str = "folder"  # where the pictures came from
+    whites: Whites | None = None  # of grey images of more than 8 bits, if there were any
+    source: str = "folder"  # where the images came from
     reason: str = ""  # why from there
-    is_cifar100: bool = False  # whether this is the true split
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Raise ValueError unless images, labels and classes fit each other, also if changed."""
+        images = check_images(self.images)
+        labels = check_labels(self.labels, len(images), len(self.classes))
+        object.__setattr__(self, "images", images)
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "classes", tuple(self.classes))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -47,22 +64,32 @@ class ImageSet:
         )
 
     def __repr__(self) -> str:
+        return self.in_words(self.name)
+
+    def in_words(self, name: str) -> str:
+        """Return the set in one line, under a name: how many, how large, how many classes, why."""
         height, width = self.images.shape[1:3]
         return (
             f"{len(self):,} pictures, {width}×{height}, {len(self.classes)} classes,"
-            f" {self.name} ({self.reason})"
+            f" {name} ({self.reason})"
         )
 
     @property
     def name(self) -> str:
         """The data's true name, for figures and records."""
-        if self.is_cifar100:
-            return "CIFAR-100"
-        return f"not CIFAR-100: {self.source}"
+        return data_name(self.source, cifar100=self.is_cifar100)
 
-    @functools.cached_property
+    @property
+    def is_cifar100(self) -> bool:
+        """Whether these are CIFAR-100's images and labels: a whole split, or a part that runs use.
+
+        Another part of it cannot be told from what was changed.
+        """
+        return self.fingerprint in _known_fingerprints()
+
+    @property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over the pixels and the labels, in this set's order."""
+        """SHA-256 (hex) over the pixels and the labels as they are now, in this set's order."""
         digest = hashlib.sha256(np.ascontiguousarray(self.images).data)
         digest.update(self.labels.astype("<i8").tobytes())
         return digest.hexdigest()
@@ -78,6 +105,23 @@ class ImageSet:
         mean = per_level @ levels / n_pixels
         std = np.sqrt(per_level @ levels**2 / n_pixels - mean**2)
         return mean, std
+
+
+def data_name(source: str, *, cifar100: bool) -> str:
+    """Return what images are called that came from a source."""
+    if cifar100:
+        return "CIFAR-100"
+    if source in ("official", "hub"):
+        return "a part of CIFAR-100, or changed"
+    return f"not CIFAR-100: {source}"
+
+
+def _known_fingerprints() -> set[str]:
+    """Return the fingerprints of CIFAR-100's splits and of the parts that runs use."""
+    known = set(facts.FINGERPRINTS.values())
+    for by_count in facts.PART_FINGERPRINTS.values():
+        known.update(by_count.values())
+    return known
 
 
 def load_cifar100(
@@ -100,10 +144,7 @@ def load_cifar100(
     """
     if split not in facts.SPLITS:
         raise unknown("split", split, facts.SPLITS)
-    if not isinstance(side, int) or not 1 <= side <= MOST_PIXELS:
-        raise ValueError(
-            f"got side {side!r}, expected a whole number of pixels, 1 to {MOST_PIXELS}"
-        )
+    side = whole_number("side", side, least=1, most=MOST_PIXELS)
     place = data_place(root)
     images = _load(split, place, source, side)
     if not own_pictures and images.classes != facts.CLASSES:
@@ -118,7 +159,7 @@ def _load(split: str, place: Place, source: str, side: int) -> ImageSet:
     is_resized = side != SIDE and source in ("auto", "folder")
     if is_resized and _may_be_a_tree_of_cifar100(place, split):
         images = _in_order(split, find_pictures(split, place, source, SIDE))
-        if images.is_cifar100:
+        if images.fingerprint == facts.FINGERPRINTS[split]:
             return images
     return _in_order(split, find_pictures(split, place, source, side))
 
@@ -132,14 +173,12 @@ def _may_be_a_tree_of_cifar100(place: Place, split: str) -> bool:
 
 def _in_order(split: str, found: Found) -> ImageSet:
     """Return what a source handed over as an ImageSet, in canonical order."""
-    images = ImageSet(*found.pictures, source=found.source, reason=found.reason)
-    images = images[canonical_order(images.images, images.labels)]
-    is_cifar100 = images.fingerprint == facts.FINGERPRINTS[split]
-    if found.source == "hub" and not is_cifar100:
+    images = in_canonical_order(ImageSet(*found.pictures, source=found.source, reason=found.reason))
+    if found.source == "hub" and images.fingerprint != facts.FINGERPRINTS[split]:
         raise ValueError(
             f"the hub's copy is not CIFAR-100: its fingerprint is {images.fingerprint}"
         )
-    return replace(images, is_cifar100=is_cifar100)
+    return images
 
 
 # --- which pictures a run is about ----------------------------------------------------------------
@@ -183,6 +222,11 @@ def canonical_order(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.array(sorted(places, key=lambda place: (digests[place], labels[place])))
 
 
+def in_canonical_order(images: ImageSet) -> ImageSet:
+    """Return a copy of an image set in canonical order: see canonical_order."""
+    return images[canonical_order(images.images, images.labels)]
+
+
 def split_folds(
     train: ImageSet,
     fold: int = 0,
@@ -194,8 +238,19 @@ def split_folds(
     In the write-up it is fold 0 of 5. Raises ValueError for a fold that is not one of `n_folds`,
     or a class of fewer pictures than folds, which it names.
     """
-    if not 0 <= fold < n_folds:
-        raise ValueError(f"got fold {fold}, expected 0 to {n_folds - 1}")
+    kept, held_out = fold_places(train, fold, n_folds, seed)
+    return train[kept], train[held_out]
+
+
+def fold_places(
+    train: ImageSet,
+    fold: int = 0,
+    n_folds: int = 5,
+    seed: int = 42,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places in the training set, int64, of what split_folds returns."""
+    n_folds = whole_number("n_folds", n_folds, least=2)
+    fold = whole_number("fold", fold, least=0, most=n_folds - 1)
     counts = np.bincount(train.labels, minlength=len(train.classes))
     smallest = int(counts.argmin())
     if counts[smallest] < n_folds:
@@ -205,4 +260,4 @@ def split_folds(
         )
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     kept, held_out = list(folds.split(train.labels, train.labels))[fold]
-    return train[kept], train[held_out]
+    return kept, held_out

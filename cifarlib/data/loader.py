@@ -15,6 +15,7 @@ import torch
 from joblib import cpu_count
 from torch.utils.data import DataLoader, Dataset
 
+from ..utils.checks import whole_number
 from ..utils.errors import last_line
 from ..utils.signals import interrupt_waits
 from .images import ImageSet
@@ -52,7 +53,10 @@ class AugmentedImages(Dataset):
 
 
 class EpochBatches:
-    """Batches of (epoch, position) keys, shuffled as a function of (seed, epoch) alone."""
+    """Batches of (epoch, position) keys, shuffled as a function of (seed, epoch) alone.
+
+    `epoch` is the number of the next pass, from 0; each pass that begins moves it on.
+    """
 
     def __init__(self, n_images: int, batch_size: int, *, shuffle: bool, seed: int) -> None:
         self.n_images = n_images
@@ -70,14 +74,17 @@ class EpochBatches:
         return full + 1
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        # a pass begins here, with its first batch: torch makes some iterators that it never uses
+        epoch = self.epoch
+        self.epoch += 1
         order = np.arange(self.n_images)
         if self.shuffle:
-            rng = np.random.default_rng((self.seed, self.epoch))
+            rng = np.random.default_rng((self.seed, epoch))
             order = rng.permutation(order)
         for number in range(len(self)):
             start = number * self.batch_size
             positions = order[start : start + self.batch_size]
-            yield [(self.epoch, int(position)) for position in positions]
+            yield [(epoch, int(position)) for position in positions]
 
 
 class WorkersLost(OSError):
@@ -135,12 +142,23 @@ def make_loader(
 ) -> DataLoader:
     """Return batches (tensor (B, 3, S, S), labels int64 (B,)).
 
-    `loader.batch_sampler.epoch` is the epoch. Any number of workers gives the same batches. The
-    default is one for each core, at most four, and none on Windows, where starting one costs
-    seconds.
+    Each pass has another order and other augmentation, which depend on (seed, number of the pass)
+    alone: `loader.batch_sampler.epoch` is the next one's number, from 0, and can be set. Any number
+    of workers gives the same batches. The default is one for each core, at most four, and none on
+    Windows, where starting one costs seconds. Raises ValueError for what is no ImageSet, or a
+    number out of its limits.
     """
+    if not isinstance(images, ImageSet):
+        raise ValueError(
+            f"got images {type(images).__name__}, expected an ImageSet:"
+            " ImageSet(images, labels, classes) makes one of arrays"
+        )
+    images.check()  # its arrays may have been changed
+    batch_size = whole_number("batch_size", batch_size, least=1)
+    seed = whole_number("seed", seed, least=0)
     if num_workers is None:
         num_workers = _default_workers()
+    num_workers = whole_number("num_workers", num_workers, least=0)
     return CalmLoader(
         AugmentedImages(images, transform, seed=seed),
         batch_sampler=EpochBatches(len(images), batch_size, shuffle=shuffle, seed=seed),

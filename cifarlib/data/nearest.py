@@ -152,6 +152,8 @@ def _nearest(split: str, place: Place, side: int) -> Found:
 def _own_pictures(split: str, root: Path, side: int) -> Found:
     pictures = folder.read_folder(root, split, side=side)
     reason = f"the pictures in {root}"
+    if pictures.whites is not None:
+        reason += f"; {pictures.whites.told}"
     seen = set(pictures.labels.tolist())
     unseen = [name for label, name in enumerate(pictures.classes) if label not in seen]
     if unseen:

@@ -1,5 +1,6 @@
 """A pipeline of random steps whose draws repeat."""
 
+import copy
 import random
 from collections.abc import Sequence
 
@@ -14,14 +15,16 @@ def seeded(
     *,
     always: bool = False,
 ) -> A.Compose:
-    """Return a pipeline that draws the same way on each run; steps alone are put in a row.
+    """Return a copy of a pipeline that draws the same way on each run; steps are put in a row.
 
-    always: whether each step is applied every time, whatever its probability. The steps share one
+    What was handed in stays as it is. always: whether each step is applied every time, whatever its
+    probability. The steps share one
     source of randomness: Compose(seed=…) would give each a generator of its own with the same seed,
     so that they happen together or not at all (albumentations 2.0.8).
     """
     if not isinstance(pipeline, A.Compose):
         pipeline = A.Compose(list(pipeline))
+    pipeline = copy.deepcopy(pipeline)
     if always:
         for step in pipeline.transforms:
             step.p = 1.0

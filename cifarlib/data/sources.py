@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pooch
 import torch
 from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from PIL import Image
@@ -28,6 +27,7 @@ from ..utils.files import (
 from ..utils.online import hub_endpoint, within
 from ..utils.progress import progress_bar
 from . import facts
+from .arrays import Whites
 
 OFFICIAL_FOLDER = "cifar-100-python"
 ARCHIVE = "cifar-100-python.tar.gz"
@@ -46,6 +46,7 @@ class Pictures(NamedTuple):
     classes: tuple[str, ...]  # their names
     coarse_labels: np.ndarray | None = None  # int64 (N,), of the superclasses
     superclasses: tuple[str, ...] | None = None  # their names
+    whites: Whites | None = None  # of grey images of more than 8 bits, if there are any
 
 
 def with_superclasses(
@@ -161,6 +162,8 @@ def download_official(root: Path, split: str, *, patient: bool = True) -> Pictur
     than SLOW_BYTES a second, or if `patient` than DEAD_BYTES, after WATCHED_SECONDS. Raises
     ConnectionError for these, and OSError for a full disk.
     """
+    import pooch  # only where something is downloaded
+
     pooch.get_logger().setLevel("ERROR")
     archive = ensure_folder(root) / ARCHIVE
     with _workshop(archive) as workshop:

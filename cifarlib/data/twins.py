@@ -1,11 +1,9 @@
 """Twins: pictures of one set that are also in another, pixel for pixel or nearly so."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 
-from .images import ImageSet, split_folds
+from .images import ImageSet, fold_places
 
 ROUGH_SIDE = 8  # pixels a side of the thumbnails that near twins are found by
 CHUNK = 250  # pictures that are compared with all others at once: 50 MB beside 50,000
@@ -79,7 +77,5 @@ def is_learned_from(train: ImageSet, n_train: int | None = None) -> np.ndarray:
 
     That is from four folds of five, as runs do, or from the first `n_train` pictures of these.
     """
-    places = np.arange(len(train))
-    numbered = replace(train, images=places)
-    kept, _ = split_folds(numbered)
-    return np.isin(places, kept.images[:n_train])
+    kept, _ = fold_places(train)
+    return np.isin(np.arange(len(train)), kept[:n_train])

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
+from ..models.modes import evaluating
 from ..training.device import Device
 
 
@@ -17,21 +18,22 @@ def grad_cam(
 ) -> np.ndarray:
     """Return where the net's last feature map speaks for a class, float32 (N, S, S), 0 to 1.
 
-    images: a batch (N, 3, S, S) as the net takes it. classes: for each picture the class asked
-    about, (N,). Each map is divided by its maximum, and all 0 where nothing speaks for the class.
-    At 128 px the last map of a net with stride 32 has 4×4 places, so the answer is coarse. Raises
-    ValueError for a net that has no feature maps, or of which timm does not say where they are.
+    images: a batch (N, 3, S, S), uint8 to be normalised by the device, or float as the net takes
+    it. classes: for each picture the class asked about, (N,). Each map is divided by its maximum,
+    and all 0 where nothing speaks for the class. The net's modes are as before. At 128 px the last
+    map of a net with stride 32 has 4×4 places, so the answer is coarse. Raises ValueError for a net
+    that has no feature maps, or of which timm does not say where they are.
 
     Source: Selvaraju et al., "Grad-CAM: Visual explanations from deep networks via gradient-based
     localization", ICCV 2017.
     """
     from captum.attr import LayerGradCam
 
-    model.eval()
     images = device.prepare(images)
     target = torch.as_tensor(np.asarray(classes, dtype=np.int64)).to(images.device)
     layer = _last_feature_layer(model)
-    maps = LayerGradCam(model, layer).attribute(images, target=target, relu_attributions=True)
+    with evaluating(model):
+        maps = LayerGradCam(model, layer).attribute(images, target=target, relu_attributions=True)
     if maps.dim() != 4:  # a transformer's tokens, say
         raise ValueError(
             f"{type(model).__name__} has no feature maps: expected a convolutional net"

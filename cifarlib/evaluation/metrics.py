@@ -4,9 +4,15 @@ import numpy as np
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, confusion_matrix
 
+from ..data.arrays import check_labels
+
 
 def accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Return top-1 accuracy, a fraction, of probabilities (N, C) against labels (N,)."""
+    """Return top-1 accuracy, a fraction, of probabilities (N, C) against labels (N,).
+
+    Raises ValueError for labels of another shape or kind, such as a row a label.
+    """
+    labels = check_labels(labels, *probabilities.shape)
     return float(accuracy_score(labels, probabilities.argmax(1)))
 
 
@@ -19,9 +25,10 @@ def top5(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Return the fraction of pictures whose label is among the five likeliest classes.
 
     Not scikit-learn's top_k_accuracy_score: bfloat16 logits tie, and there the last of tied classes
-    comes first.
+    comes first. Raises ValueError as accuracy does.
     """
-    hits = likeliest(probabilities) == np.asarray(labels)[:, None]
+    labels = check_labels(labels, *probabilities.shape)
+    hits = likeliest(probabilities) == labels[:, None]
     return float(hits.any(axis=1).mean())
 
 

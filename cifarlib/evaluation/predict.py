@@ -7,8 +7,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..models.modes import evaluating
 from ..training.device import Device
 from ..training.loop import logits_of
+from ..utils.checks import as_list
 from ..utils.errors import unknown
 from .metrics import accuracy, likeliest, top5
 
@@ -33,21 +35,21 @@ def predict(
     batches: Iterable,
     *,
     device: Device,
-    views: Iterable[str] = ("as is",),
+    views: str | Iterable[str] = ("as is",),
     micro_batches: int = 1,
 ) -> np.ndarray:
     """Return class probabilities, float32 (V, N, C): the softmax of the logits for each of V views.
 
     A view is the picture flipped along fixed axes: see VIEWS. micro_batches: parts in which a batch
-    goes through the model, where the memory is short. Raises ValueError for an unknown view.
+    goes through the model, where the memory is short. The net's modes are as before. Raises
+    ValueError for an unknown view, and for no batch.
     """
-    views = list(views)
+    views = as_list(views)
     for view in views:
         if view not in VIEWS:
             raise unknown("view", view, VIEWS)
-    model.eval()
     by_batch = []
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         for images, _ in batches:
             images = device.prepare(images)
             by_view = []
@@ -58,6 +60,8 @@ def predict(
                 by_view.append(logits_of(model, turned, device=device, micro_batches=micro_batches))
             logits = torch.stack(by_view)  # (V, B, C)
             by_batch.append(logits.float().softmax(-1).cpu())
+    if not by_batch:
+        raise ValueError("got no batch, expected one or more of (images, labels)")
     return torch.cat(by_batch, dim=1).numpy()
 
 

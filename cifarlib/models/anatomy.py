@@ -13,15 +13,17 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..config import BACKBONES, IMAGE_SIZES
+from ..utils.checks import as_list
 from .backbones import create_model
+from .modes import evaluating
 
 COLUMNS = ["backbone", "image_size", "parameters_m", "multiply_adds_m", "feature_map"]
 NO_MAP = "–"  # for features that are neither a map nor tokens
 
 
 def model_table(
-    backbones: Iterable[str] = tuple(BACKBONES),
-    image_sizes: Iterable[int] = IMAGE_SIZES,
+    backbones: str | Iterable[str] = tuple(BACKBONES),
+    image_sizes: int | Iterable[int] = IMAGE_SIZES,
     *,
     stem: str = "imagenet",
 ) -> pd.DataFrame:
@@ -31,7 +33,7 @@ def model_table(
     or tokens; several branches are joined by " + "; "–" where the features are neither.
     """
     rows = []
-    for backbone, image_size in itertools.product(backbones, image_sizes):
+    for backbone, image_size in itertools.product(as_list(backbones), as_list(image_sizes)):
         parameters, multiply_adds, feature_map = _count(backbone, image_size, stem)
         rows.append(
             [
@@ -124,9 +126,49 @@ def _count_tokens(model: Any, shape: torch.Size) -> int:
 def map_sides(model: Any, image_size: int) -> list[int]:
     """Return the side (pixels) of a net's feature map after each of the stages that timm names."""
     picture = torch.zeros(1, 3, image_size, image_size)
-    with torch.inference_mode():
-        maps = model.eval().forward_intermediates(picture, intermediates_only=True)
+    with evaluating(model), torch.inference_mode():
+        maps = model.forward_intermediates(picture, intermediates_only=True)
     return [feature_map.shape[-1] for feature_map in maps]
+
+
+def outgrows_its_maps(model: nn.Module, images: torch.Tensor) -> bool:
+    """Return whether some convolution's stride or padding is wider than the map it is given.
+
+    images: float (N, 3, H, W), which go through the net once, in evaluation mode. A 3×3 convolution
+    of stride 2 does so on a map of one pixel, where it sees padding and little else.
+    """
+    found = []
+
+    def compare(layer: Any, inputs: tuple) -> None:
+        reach = [*layer.stride, *_padding(layer)]
+        if max(layer.kernel_size) > 1 and min(inputs[0].shape[-2:]) < max(reach):
+            found.append(layer)
+
+    handles = []
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d):
+            handles.append(layer.register_forward_pre_hook(compare))
+    # autocast would keep the weights that it casts here, without gradients, for the step to come
+    no_autocast = torch.autocast(images.device.type, enabled=False)
+    devices = [images.device] if images.device.type == "cuda" else []
+    try:
+        # not in inference mode: what a net keeps for later must be fit to be learned from
+        with evaluating(model), torch.no_grad(), no_autocast, torch.random.fork_rng(devices):
+            model.forward(images)  # without the net's own hooks, one of which may have called this
+    finally:
+        for handle in handles:
+            handle.remove()
+    return bool(found)
+
+
+def _padding(layer: Any) -> tuple[int, ...]:
+    """Return a convolution's padding of each side in pixels, also where it is called "same"."""
+    if layer.padding == "valid":
+        return (0,)
+    if layer.padding == "same":
+        sides = zip(layer.kernel_size, layer.dilation, strict=True)
+        return tuple(dilation * (side - 1) // 2 for side, dilation in sides)
+    return layer.padding
 
 
 def idle_share(backbone: str, image_size: int, *, spatial: bool = False) -> float:
@@ -198,12 +240,12 @@ def block_table(blocks: Mapping[str, tuple[nn.Module, int]], side: int = 8) -> p
     """
     rows = {}
     for name, (block, channels) in blocks.items():
-        block.eval()
-        # shapes would do, but a block is small
-        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-            block(torch.zeros(1, channels, side, side))
+        with evaluating(block):
+            # shapes would do, but a block is small
+            with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+                block(torch.zeros(1, channels, side, side))
+            idle, _ = _idle_weights(block, torch.zeros(1, channels, 1, 1))
         parameters = sum(parameter.numel() for parameter in block.parameters())
-        idle, _ = _idle_weights(block, torch.zeros(1, channels, 1, 1))
         rows[name] = {
             "參數 parameters (k)": f"{parameters / 1e3:.1f}",
             f"乘加 multiply-adds, {side}×{side} (k)": f"{counter.get_total_flops() / 2e3:,.0f}",

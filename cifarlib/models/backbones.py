@@ -1,6 +1,7 @@
 """The write-up's backbones, and any other of timm's, with a head of 100 outputs."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,19 @@ import torch
 from torch import nn
 
 from ..config import STEMS, timm_name
+from ..utils.checks import whole_number
 from ..utils.errors import lacks_memory, last_line, unknown
-from .weights import Weights, find_weights, pretrained_config, read_weights
+from .modes import evaluating
+from .normalization import remember_normalization
+from .weights import (
+    Weights,
+    find_weights,
+    pretrained_config,
+    read_weights,
+    weights_of_state,
+)
+
+Pretrained = bool | str | Path | Weights | Mapping[str, torch.Tensor] | nn.Module
 
 # how torch lists the tensors that weights lack
 MISSING_TENSORS = re.compile(r"Missing key\(s\) in state_dict: (.*)")
@@ -21,20 +33,23 @@ def create_model(
     backbone: str,
     num_classes: int = 100,
     *,
-    pretrained: bool | str | Path | Weights = False,
+    pretrained: Pretrained = False,
     stem: str = "imagenet",
     image_size: int | None = None,
 ) -> nn.Module:
     """Return a network with one linear head: float (N, 3, S, S) in, logits (N, num_classes) out.
 
     backbone: a name in BACKBONES or any of timm's. pretrained: False, True (see find_weights), a
-    weights file or Weights. stem: "cifar" puts a 3×3 stride-1 convolution in place of a ResNet-like
-    net's 7×7 stride-2 one and drops its max-pool (He et al. 2015, section 4.2). image_size: pixels;
-    ValueError for a net that can't take it.
+    weights file, Weights, a state dict or a net of the same kind; how they expect images to be
+    normalised goes with the net (see normalization_of). stem: "cifar" puts a 3×3 stride-1
+    convolution in place of a ResNet-like net's 7×7 stride-2 one and drops its max-pool (He et al.
+    2015, section 4.2). image_size: pixels. Raises ValueError for a net that can't take it, and for
+    a name, a number or weights that cannot be.
     """
     name = timm_name(backbone)
-    if not isinstance(num_classes, int) or num_classes < 1:
-        raise ValueError(f"got {num_classes!r} classes, expected a whole number, 1 or more")
+    num_classes = whole_number("num_classes", num_classes, least=1)
+    if image_size is not None:
+        image_size = whole_number("image_size", image_size, least=1)
     if stem not in STEMS:
         raise unknown("stem", stem, STEMS)
     options = _options(name, image_size)
@@ -49,6 +64,7 @@ def create_model(
         _check_tensors(weights, name, options, what)
         options |= _weights_options(weights, name)
         model = _build(backbone, num_classes, options, failure=f"cannot take {what}")
+        remember_normalization(model, weights.mean, weights.std)
     if stem == "cifar":
         _use_cifar_stem(model, backbone)
     if image_size is not None:
@@ -67,14 +83,24 @@ def is_depthwise(model: nn.Module) -> bool:
 # --- the steps of create_model --------------------------------------------------------------------
 
 
-def _resolve_weights(pretrained: bool | str | Path | Weights, name: str) -> Weights | None:
+def _resolve_weights(pretrained: Pretrained, name: str) -> Weights | None:
+    """Return the weights that were asked for, or None; ValueError for what cannot be weights."""
+    if pretrained is False or pretrained is None:
+        return None
+    if pretrained is True:
+        return find_weights(name)
     if isinstance(pretrained, Weights):
         return pretrained
     if isinstance(pretrained, str | Path):
         return read_weights(pretrained, name)
-    if pretrained:
-        return find_weights(name)
-    return None
+    if isinstance(pretrained, nn.Module):
+        return weights_of_state(pretrained.state_dict(), name, owner=pretrained)
+    if isinstance(pretrained, Mapping):
+        return weights_of_state(pretrained, name)
+    raise ValueError(
+        f"got pretrained {pretrained!r}, expected True, False, a weights file, Weights,"
+        " a state dict or a net"
+    )
 
 
 def _options(name: str, image_size: int | None) -> dict[str, Any]:
@@ -156,8 +182,8 @@ def _use_cifar_stem(model: nn.Module, backbone: str) -> None:
 def _check_size(model: nn.Module, backbone: str, image_size: int) -> None:
     """Raise ValueError if a net cannot take pictures of this size; two go through it."""
     try:
-        with torch.inference_mode():
-            model.eval()(torch.zeros(2, 3, image_size, image_size))
+        with evaluating(model), torch.inference_mode():
+            model(torch.zeros(2, 3, image_size, image_size))
     except Exception as error:  # each net has code of its own, which may raise any kind
         if lacks_memory(error):
             raise

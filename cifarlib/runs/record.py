@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..config import BUDGETS, RECIPES, Experiment
+from ..data.facts import CLASSES
 from ..utils.errors import first_line
 from ..utils.files import write_bytes, write_json
 
@@ -26,6 +27,7 @@ SHARED_DEVICE = "NVIDIA H200"
 # compressed weights at 1.2 to 20 times He's scale, and the rate that is too small for them
 AS_COMPRESSED = "ImageNet-1k, product-quantised"
 SMALL_STEP = 1e-4
+FOLDER = "folder"  # what a record calls the source of images of one's own
 RECORD = "record.json"
 PREDICTIONS = "predictions.npz"  # in older records; newer ones name theirs
 BEST = "best.safetensors"  # the same
@@ -103,6 +105,19 @@ class Run:
         return self.provenance["data"]["name"]
 
     @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """What the numbers of its classes stand for; None where an older record does not say.
+
+        CIFAR-100's, and the stand-in's under the same names, are in no record.
+        """
+        data = self.provenance["data"]
+        if "class_names" in data:
+            return tuple(data["class_names"])
+        if data["source"] == FOLDER:
+            return None
+        return CLASSES
+
+    @property
     def is_held_back(self) -> bool:
         """Whether it was fine-tuned at 1e-4 from weights that are too large for so small a step.
 
@@ -163,10 +178,12 @@ class Run:
     def load_model(self) -> "nn.Module":
         """Return the trained model, in float32 and in evaluation mode.
 
-        Raises ValueError for a run without weights here, and for weights that are damaged, that are
-        not the record's, or that do not fit the net.
+        How it expects images to be normalised is told by normalization_of(model). Raises
+        ValueError for a run without weights here, and for weights that are damaged, that are not
+        the record's, or that do not fit the net.
         """
         from ..models.backbones import create_model
+        from ..models.normalization import remember_normalization
 
         if not self.has_weights:
             raise ValueError(
@@ -186,6 +203,9 @@ class Run:
             raise ValueError(
                 f"weights {self.best_path} do not fit the net: {first_line(error)}"
             ) from None
+        weights = self.provenance["weights"]
+        if weights:  # it learned from images that were normalised as these expect
+            remember_normalization(model, weights["mean"], weights["std"])
         return model.eval()
 
     def _read_weights(self) -> "dict[str, torch.Tensor]":

@@ -5,14 +5,12 @@ import os
 import platform
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 from filelock import FileLock, Timeout
-from safetensors.torch import save
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -23,13 +21,21 @@ from ..data.loader import make_loader
 from ..data.nearest import data_place
 from ..evaluation.predict import score
 from ..models.backbones import create_model
-from ..models.weights import MissingWeights, Weights, digest_of_tensors, find_weights, halved
+from ..models.weights import (
+    MissingWeights,
+    Weights,
+    digest_of_tensors,
+    find_weights,
+    halved,
+    pack_weights,
+)
 from ..training.checkpoint import peek_state
 from ..training.device import choose_device
 from ..training.trainer import Trainer, copy_to_cpu, fit
+from ..utils.checks import as_list
 from ..utils.files import ensure_folder, expanded
 from ..utils.progress import say
-from .parts import Parts, load_data, split_parts
+from .parts import Parts, load_data, ready_data, split_parts
 from .provenance import (
     SURROUNDINGS,
     check_same_settings,
@@ -66,12 +72,13 @@ def run(
 ) -> Run:
     """Return the run of an experiment: its record, else train it, test it once and record that.
 
-    data: (train, test) image sets; load_data's by default. num_workers: see make_loader; it changes
-    no number. progress: whether to draw a bar, or on which line of the terminal. command: the
-    command line that asked for it, for the record. A run that was interrupted goes on from its last
-    epoch. Records of one's own on these very pictures come before published ones; `retrain` passes
-    over both, published=False over the latter. Raises ValueError where the experiment cannot be
-    run, or a record or a checkpoint of that name was made otherwise: from other weights, say.
+    data: (train, test) image sets, in any order; load_data's by default. What a run is about is
+    told by their arrays as they are now, whatever they once were. num_workers: see make_loader; it
+    changes no number. progress: whether to draw a bar, or on which line of the terminal. command:
+    the command line that asked for it, for the record. A run that was interrupted goes on from its
+    last epoch. Records of one's own on these very pictures come before published ones; `retrain`
+    passes over both, published=False over the latter. Raises ValueError where the experiment cannot
+    be run, or a record or a checkpoint of that name was made otherwise: from other weights, say.
     """
     root = own_folder(runs_dir)
     own_pictures = data is not None or data_place().holds_own_pictures
@@ -81,10 +88,12 @@ def run(
         if found:
             return found
 
-    train, test = data or load_data(experiment.image_size)
+    if data is None:
+        train, test = load_data(experiment.image_size)
+    else:
+        train, test = ready_data(*data)
     run_id = run_identity(experiment, train, test)
     is_cifar100 = run_id == experiment.id
-    train = replace(train, is_cifar100=is_cifar100)  # a part of CIFAR-100 is not CIFAR-100
     found = None
     if not retrain:
         found = find_own_run(run_id, runs_dir=root)
@@ -97,7 +106,7 @@ def run(
         if found:
             return found
 
-    model, weights, parts = _begin(experiment, train, test)
+    model, weights, parts = _begin(experiment, train, test, cifar100=is_cifar100)
     folder = ensure_folder(root / run_id)
     with _alone_in(folder):
         if not retrain and (folder / RECORD).exists():  # finished by another process meanwhile
@@ -128,10 +137,10 @@ def train_first(
 
     data: (train, test). What was stopped goes on from its checkpoint in `runs_dir`.
     """
-    train, test = data
+    train, test = ready_data(*data)
     run_id = run_identity(experiment, train, test)
-    train = replace(train, is_cifar100=run_id == experiment.id)
-    model, weights, parts = _begin(experiment, train, test)
+    is_cifar100 = run_id == experiment.id
+    model, weights, parts = _begin(experiment, train, test, cifar100=is_cifar100)
     folder = ensure_folder(expanded(runs_dir) / f"{run_id}-first_{epochs}")
     with _alone_in(folder):
         trainer, _, provenance = _make_trainer(
@@ -154,7 +163,7 @@ def run_identity(experiment: Experiment, train: ImageSet, test: ImageSet) -> str
 
 
 def collect_runs(
-    backbones: Iterable[str],
+    backbones: str | Iterable[str],
     image_size: int,
     init: str,
     *,
@@ -171,7 +180,7 @@ def collect_runs(
         budget = os.environ.get("CIFARLIB_BUDGET", "smoke")
     on_cifar100 = data_id_here(image_size) == ""
     runs: dict[str, Run | None] = {}
-    for backbone in backbones:
+    for backbone in as_list(backbones):
         if backbone in BACKBONES and on_cifar100:
             runs[backbone] = largest_run(backbone, image_size, init, budgets=["writeup"])
             continue
@@ -197,6 +206,8 @@ def _begin(
     experiment: Experiment,
     train: ImageSet,
     test: ImageSet,
+    *,
+    cifar100: bool,
 ) -> tuple[nn.Module, Weights | None, Parts]:
     """Return what a run begins with: (model, ImageNet weights or None, parts of the pictures)."""
     weights = None
@@ -211,7 +222,7 @@ def _begin(
         image_size=experiment.image_size,
     )
     check_steps(experiment.image_size, experiment.policy)
-    return model, weights, split_parts(experiment, train, test)
+    return model, weights, split_parts(experiment, train, test, cifar100=cifar100)
 
 
 @contextlib.contextmanager
@@ -264,7 +275,7 @@ def _train(
         command=command,
     )
     if progress is True:  # nobody sees lines among several bars
-        say(f"data: {parts.train!r} to learn from")
+        say(f"data: {parts.train.in_words(parts.name)} to learn from")
     fit(trainer, name=folder.name, progress=progress)
     trainer.driven.stop()
 
@@ -278,12 +289,10 @@ def _train(
         policy=experiment.policy,
         micro_batches=trainer.micro_batches,
     )
-    # safetensors takes no channels-last tensors
-    best = {name: tensor.contiguous() for name, tensor in trainer.best_state.items()}
     provenance |= provenance_after(experiment, trainer)
     provenance["final_weights_sha256"] = final_weights
     # publish(weights=True) puts them along in this form
-    provenance[ROUNDED] = digest_of_tensors(halved(best))
+    provenance[ROUNDED] = digest_of_tensors(halved(trainer.best_state))
     finished = write_record(
         folder,
         experiment,
@@ -291,7 +300,7 @@ def _train(
         test=test,
         provenance=provenance,
         predictions=predictions,
-        best_weights=save(best),
+        best_weights=pack_weights(trainer.best_state, model),
     )
     (folder / CHECKPOINT).unlink(missing_ok=True)
     return finished
@@ -311,9 +320,8 @@ def _make_trainer(
 
     What can fail fails here, before training, not after hours of it.
     """
-    device = choose_device(model)
-    if weights:  # pictures are normalised as the weights expect
-        device = choose_device(model, mean=weights.mean, std=weights.std)
+    device = choose_device(model, image_size=experiment.image_size)
+    device.place(model)  # which decides how many threads it has
     provenance = provenance_of(
         experiment,
         parts,

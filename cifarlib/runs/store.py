@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,8 +108,13 @@ def load_runs(
     """Return all recorded runs whose experiment matches, one's own before published ones.
 
     Only those on the pictures that are loaded here (see data_id_here), unless any_data. wanted: any
-    of Experiment's fields, e.g. load_runs(budget="quick", image_size=32).
+    of Experiment's fields, e.g. load_runs(budget="quick", image_size=32). Raises ValueError for a
+    field that it has not.
     """
+    known = [field.name for field in fields(Experiment)]
+    for name in wanted:
+        if name not in known:
+            raise unknown("field of Experiment", name, known)
     runs = []
     for path in record_paths(runs_dir).values():
         run = read_record(path)
@@ -209,9 +215,10 @@ def published_model_run() -> Run:
 def load_published_model() -> "nn.Module":
     """Return the trained net that comes with the package, in evaluation mode: nobody has to train.
 
-    It takes float32 (N, 3, S, S), normalised as eval_transform(S) does, and gives logits (N, 100);
-    S and all else of it is told by published_model_run(). Raises ValueError as that does, and for
-    weights whose hash is not the record's.
+    It takes float32 (N, 3, S, S), normalised as eval_transform(S, **normalization_of(model)) does
+    (its mean and std are not ImageNet's), or uint8 brought to it by choose_device(model), and gives
+    logits (N, 100); S and all else of it is told by published_model_run(). Raises ValueError as
+    that does, and for weights whose hash is not the record's.
     """
     return published_model_run().load_model()
 
@@ -287,13 +294,11 @@ def _publish(run: Run, *, weights: bool) -> Path:
 
 def _publish_weights(run: Run, target: Path) -> None:
     """Write a run's best weights, its filters in float16, where the package keeps nets."""
-    from safetensors.torch import save
+    from ..models.weights import halved, pack_weights
 
-    from ..models.weights import halved
-
-    rounded = halved(run.load_model().state_dict())
+    model = run.load_model()
     ensure_folder(target.parent)
-    write_bytes(target, save(rounded, metadata={"run": run.experiment.id}))
+    write_bytes(target, pack_weights(halved(model.state_dict()), model, run=run.experiment.id))
 
 
 def _would_bury_another(run: Run) -> bool:

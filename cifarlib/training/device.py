@@ -10,10 +10,15 @@ from dataclasses import dataclass
 
 import psutil
 import torch
+from joblib import cpu_count
 from torch import nn
 
 from ..config import IMAGENET_MEAN, IMAGENET_STD
+from ..models.anatomy import outgrows_its_maps
 from ..models.backbones import is_depthwise
+from ..models.normalization import Channels, normalization_of
+from ..utils.checks import whole_number
+from .lookout import watch
 
 # of the GNU C library's malloc.h: from which size a block is borrowed from the system, and how much
 # may lie free at the end of the heap before it is given back
@@ -62,17 +67,29 @@ class Device:
         return torch.amp.GradScaler(self.torch_device.type, enabled=self.dtype == torch.float16)
 
     def place(self, model: nn.Module) -> nn.Module:
-        """Move a model to the device."""
+        """Move a model to the device, and let it look at each new shape of batches: see Lookout."""
         if self.torch_device.type == "cuda" and self.fast:
             # cuDNN tries its algorithms on each shape that is new: all batches have one
             torch.backends.cudnn.benchmark = True
-        if self.torch_device.type == "cpu" and self.fast:
-            keep_freed_memory()
+        if self.torch_device.type == "cpu":
+            use_allowed_cores()
+            if self.fast:
+                keep_freed_memory()
         model = model.to(self.torch_device)
-        return model.to(memory_format=self.memory_format)
+        model = model.to(memory_format=self.memory_format)
+        watch(model)
+        return model
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
-        """Bring a batch to the device; uint8 (N, 3, S, S) is normalised there to float32."""
+        """Bring a batch to the device; uint8 (N, 3, S, S) is normalised there to float32.
+
+        Raises ValueError for bytes of another shape.
+        """
+        if images.dtype == torch.uint8 and (images.dim() != 4 or images.shape[1] != 3):
+            raise ValueError(
+                f"got images uint8 {tuple(images.shape)}, expected (N, 3, H, W): of channels that"
+                " come last make x.permute(0, 3, 1, 2)"
+            )
         # non-blocking: without waiting for a GPU
         images = images.to(self.torch_device, non_blocking=True, memory_format=self.memory_format)
         if images.dtype != torch.uint8:
@@ -82,8 +99,28 @@ class Device:
         return images.float().sub_(mean).div_(std)
 
     def prepare_labels(self, labels: torch.Tensor) -> torch.Tensor:
-        """Bring labels (N,) to the device."""
-        return labels.to(self.torch_device, non_blocking=True)
+        """Bring labels, whole numbers (N,), to the device as int64; ValueError for others."""
+        is_whole = not labels.is_floating_point() and labels.dtype != torch.bool
+        if labels.dim() != 1 or not is_whole:
+            hint = ""
+            if labels.dim() == 2:
+                hint = ": of one row a label make y.argmax(1), of one column y[:, 0]"
+            kind = str(labels.dtype).removeprefix("torch.")
+            raise ValueError(
+                f"got labels {kind} {tuple(labels.shape)}, expected whole numbers (N,){hint}"
+            )
+        return labels.to(self.torch_device, torch.int64, non_blocking=True)
+
+
+def use_allowed_cores() -> None:
+    """Let torch take no more threads than this process may use cores.
+
+    torch counts the machine's cores, not a container's share of them: threads above that wait for
+    each other.
+    """
+    allowed = cpu_count()
+    if torch.get_num_threads() > allowed:
+        torch.set_num_threads(allowed)
 
 
 def keep_freed_memory() -> bool:
@@ -107,14 +144,21 @@ def keep_freed_memory() -> bool:
 def choose_device(
     model: nn.Module,
     *,
-    mean: tuple[float, ...] = IMAGENET_MEAN,
-    std: tuple[float, ...] = IMAGENET_STD,
+    image_size: int | None = None,
+    mean: Channels | None = None,
+    std: Channels | None = None,
 ) -> Device:
     """Choose device and precision by rule.
 
     The precision is bfloat16 where that is native, float16 on older GPUs, else float32. On a CPU
-    depthwise nets stay in float32, which measured faster there.
+    depthwise nets stay in float32, which measured faster there, and so do nets with a stride or a
+    padding wider than the map it meets: at `image_size` (pixels) if that is known, else each such
+    batch is seen to when it comes (see Lookout). mean, std: of each channel on a 0-1 scale, to
+    normalise uint8 images with; by default what the net's weights expect (normalization_of).
     """
+    expected = normalization_of(model)
+    mean = mean or expected["mean"]
+    std = std or expected["std"]
     if torch.cuda.is_available():
         dtype = torch.float16
         if torch.cuda.is_bf16_supported(including_emulation=False):
@@ -123,9 +167,19 @@ def choose_device(
     if torch.backends.mps.is_available():
         return Device(torch.device("mps"), torch.float32, mean, std)
     dtype = torch.float32
-    if _cpu_has_bfloat16() and not is_depthwise(model):
+    if _cpu_has_bfloat16() and _can_learn_in_bfloat16(model, image_size):
         dtype = torch.bfloat16
     return Device(torch.device("cpu"), dtype, mean, std)
+
+
+def _can_learn_in_bfloat16(model: nn.Module, image_size: int | None) -> bool:
+    """Return whether a net may and should learn in bfloat16 on a CPU that has it."""
+    if is_depthwise(model):
+        return False
+    if image_size is None:
+        return True
+    size = whole_number("image_size", image_size, least=1)
+    return not outgrows_its_maps(model, torch.zeros(1, 3, size, size))
 
 
 def _cpu_has_bfloat16() -> bool:

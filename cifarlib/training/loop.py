@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from ..config import RECIPES, Recipe
+from ..models.modes import begin_training, evaluating
 from .device import Device
 
 
@@ -46,10 +47,11 @@ def train_epoch(
 
     The plain loop, with what a long run needs besides. batches: (images uint8 or float (N, 3, S,
     S), labels int64 (N,)). micro_batches: parts in which a batch goes through the model. scheduler:
-    one that moves after each step, or None. Raises FloatingPointError that names the first step,
-    and its rate, whose loss was not finite.
+    one that moves after each step, or None. Parts that were put into evaluation mode stay in it.
+    Raises FloatingPointError that names the first step, and its rate, whose loss was not finite;
+    ValueError for labels of another shape or kind, and for no batch.
     """
-    model.train()
+    begin_training(model)
     losses = []
     rates = []
     correct = torch.zeros((), dtype=torch.int64, device=device.torch_device)
@@ -90,7 +92,7 @@ def train_epoch(
         if scheduler is not None:
             scheduler.step()
         seen += len(labels)
-    totals = torch.stack(losses).cpu().double()
+    totals = _total_losses(losses)
     _check_finite(totals, rates)
     return float(totals.sum() / seen), int(correct) / seen
 
@@ -102,12 +104,15 @@ def evaluate(
     device: Device,
     micro_batches: int = 1,
 ) -> tuple[float, float]:
-    """Return (mean cross entropy, accuracy) over all pictures, without learning from them."""
-    model.eval()
+    """Return (mean cross entropy, accuracy) over all pictures, without learning from them.
+
+    batches: as train_epoch takes them. The net's modes are as before. Raises ValueError for labels
+    of another shape or kind, and for no batch.
+    """
     losses = []
     correct = torch.zeros((), dtype=torch.int64, device=device.torch_device)
     seen = 0
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         for images, labels in batches:
             images = device.prepare(images)
             labels = device.prepare_labels(labels)
@@ -115,7 +120,7 @@ def evaluate(
             losses.append(cross_entropy(logits, labels, reduction="sum"))
             correct += (logits.argmax(1) == labels).sum()
             seen += len(labels)
-    totals = torch.stack(losses).cpu().double()
+    totals = _total_losses(losses)
     return float(sum(totals)) / seen, int(correct) / seen
 
 
@@ -130,6 +135,13 @@ def logits_of(
     parts = images.tensor_split(min(micro_batches, len(images)))
     with device.autocast():
         return torch.cat([model(part) for part in parts])
+
+
+def _total_losses(losses: list[torch.Tensor]) -> torch.Tensor:
+    """Return each batch's summed loss, float64 (batches,) on the CPU; ValueError for no batch."""
+    if not losses:
+        raise ValueError("got no batch, expected one or more of (images, labels)")
+    return torch.stack(losses).cpu().double()
 
 
 def _check_finite(losses: torch.Tensor, rates: list[float]) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from ..models.modes import begin_training, evaluating
 from .device import Device
 
 
@@ -18,12 +19,13 @@ def frozen_features(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return what a net makes of pictures before its head: float32 (N, features), labels (N,).
 
-    batches: (images uint8 or float (N, 3, S, S), labels int64 (N,)). The net is not changed.
+    batches: (images uint8 or float (N, 3, S, S), labels int64 (N,)). The net is not changed, nor
+    the mode of any part of it.
     """
-    device.place(model).eval()
+    device.place(model)
     features = []
     labels = []
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         for images, answers in batches:
             maps = model.forward_features(device.prepare(images))
             features.append(model.forward_head(maps, pre_logits=True).float())
@@ -60,7 +62,7 @@ def train_all(
     optimizer = torch.optim.Adam(device.place(model).parameters(), lr=lr)
     while True:
         for images, labels in batches:
-            model.train()
+            begin_training(model)
             with device.autocast():
                 logits = model(device.prepare(images))
             loss = cross_entropy(logits.float(), device.prepare_labels(labels))

@@ -8,10 +8,6 @@ from torch import nn
 from torch.optim import Optimizer, lr_scheduler
 
 from ..config import Recipe
-from ..utils.errors import unknown
-
-OPTIMIZERS = ("adam", "sgd")
-SCHEDULES = ("cosine", "onecycle")
 
 
 def make_optimizer(
@@ -23,8 +19,7 @@ def make_optimizer(
 ) -> Optimizer:
     """Return the recipe's optimiser for the parameters that learn.
 
-    fused: all parameters in one pass, which is faster; False is PyTorch as it comes. Raises
-    ValueError for an optimiser it does not know.
+    fused: all parameters in one pass, which is faster; False is PyTorch as it comes.
     """
     # frozen parameters get no gradient, so the optimiser keeps nothing for them
     trainable = [parameter for parameter in parameters if parameter.requires_grad]
@@ -35,16 +30,14 @@ def make_optimizer(
             weight_decay=recipe.weight_decay,
             fused=fused,
         )
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            trainable,
-            lr=lr,
-            momentum=recipe.momentum,
-            nesterov=True,
-            weight_decay=recipe.weight_decay,
-            fused=fused,
-        )
-    raise unknown("optimizer", recipe.optimizer, OPTIMIZERS)
+    return torch.optim.SGD(
+        trainable,
+        lr=lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.momentum > 0,  # torch refuses Nesterov's way where there is no momentum
+        weight_decay=recipe.weight_decay,
+        fused=fused,
+    )
 
 
 def make_scheduler(
@@ -55,22 +48,21 @@ def make_scheduler(
     epochs: int,
     steps_per_epoch: int,
 ) -> lr_scheduler.LRScheduler:
-    """Return the recipe's schedule of the learning rate; ValueError for one it does not know.
+    """Return the recipe's schedule of the learning rate, which whoever trains moves.
 
-    Whoever trains moves it: see moves_each_step.
+    See moves_each_step. The cosine never climbs: a rate below the recipe's min_lr stays as it is.
     """
     if recipe.schedule == "cosine":
-        return lr_scheduler.CosineAnnealingLR(optimizer, epochs, eta_min=recipe.min_lr)
-    if recipe.schedule == "onecycle":
-        return lr_scheduler.OneCycleLR(
-            optimizer,
-            lr,
-            epochs=epochs,
-            steps_per_epoch=steps_per_epoch,
-            pct_start=0.2,
-            cycle_momentum=False,
-        )
-    raise unknown("schedule", recipe.schedule, SCHEDULES)
+        floor = min(recipe.min_lr, lr)
+        return lr_scheduler.CosineAnnealingLR(optimizer, epochs, eta_min=floor)
+    return lr_scheduler.OneCycleLR(
+        optimizer,
+        lr,
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+        pct_start=0.2,
+        cycle_momentum=False,
+    )
 
 
 def moves_each_step(recipe: Recipe) -> bool:
@@ -81,7 +73,8 @@ def moves_each_step(recipe: Recipe) -> bool:
 def cosine(lr: float, epochs: int, *, min_lr: float = Recipe.min_lr) -> np.ndarray:
     """Return each epoch's learning rate (epochs,) on the cosine's way from `lr` towards `min_lr`.
 
-    Source: Loshchilov & Hutter 2017, without restarts.
+    A rate below min_lr stays as it is. Source: Loshchilov & Hutter 2017, without restarts.
     """
     t = np.arange(epochs)
+    min_lr = min(min_lr, lr)
     return min_lr + (lr - min_lr) * (1 + np.cos(np.pi * t / epochs)) / 2

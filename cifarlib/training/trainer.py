@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from ..config import HISTORY, RECIPES, Recipe
 from ..data.loader import WorkersLost, without_workers
+from ..models.modes import begin_training
 from ..utils.errors import first_line, lacks_memory, last_line
 from ..utils.files import write_bytes
 from ..utils.progress import progress_bar, say
@@ -131,6 +132,8 @@ class Trainer:
 
     def train_epoch(self, batches: Iterable) -> tuple[float, float]:
         """Run train_epoch once over `batches` with this trainer's parts."""
+        begin_training(self.model)
+        self.driven.training = self.model.training  # what drives the net is in the net's mode
         step_scheduler = None
         if moves_each_step(self.recipe):
             step_scheduler = self.scheduler

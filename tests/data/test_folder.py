@@ -1,11 +1,13 @@
 """Pictures of one's own are read alike, whatever their kind, or the file that is wrong is named."""
 
 import contextlib
+import io
 import os
 import shutil
 import struct
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from PIL import Image, ImageOps, features
 
 from cifarlib import load_cifar100, split_folds
 from cifarlib.data import facts
-from cifarlib.data.folder import Whites, folder_state, read_picture, white_levels
+from cifarlib.data.arrays import Whites
+from cifarlib.data.folder import folder_state, read_picture, squared, white_levels
 
 SPLITS = ("train", "test")
 
@@ -185,7 +188,7 @@ def test_each_kind_has_a_scale_of_its_own(tmp_path):
     }.items():
         paths.append(tmp_path / f"{name}.tif")
         Image.fromarray(array).save(paths[-1])
-    assert white_levels(paths) == Whites(integers=1023, floats=1)
+    assert white_levels(paths)[:2] == (1023, 1)
 
 
 # --- what cameras and systems add -----------------------------------------------------------------
@@ -342,3 +345,79 @@ def test_what_would_be_left_out_is_named(tmp_path):
     (tmp_path / "train" / "emu").symlink_to(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"train/emu is a link that leads nowhere"):
         load_cifar100("train", tmp_path)
+
+
+# --- deep grey of one data set --------------------------------------------------------------------
+
+
+def test_a_file_is_read_on_the_scale_of_the_set_that_was_learned_from(tmp_path):
+    path = tmp_path / "dark.tif"
+    Image.fromarray(np.full((9, 9), 400, np.uint16)).save(path)
+    assert read_picture(path).mean() == round(255 * 400 / 1023)  # alone, on its own
+    assert read_picture(path, whites=Whites(integers=4095)).mean() == round(255 * 400 / 4095)
+    # of a kind that the set has none of nothing is known
+    assert read_picture(path, whites=Whites(floats=1)).mean() == round(255 * 400 / 1023)
+
+
+def test_a_file_brighter_than_the_sets_white_is_refused(tmp_path):
+    path = tmp_path / "bright.tif"
+    Image.fromarray(np.full((9, 9), 5000, np.uint16)).save(path)
+    with pytest.raises(ValueError, match=r"bright\.tif as a picture: .* levels above 4095"):
+        read_picture(path, whites=Whites(integers=4095))
+
+
+def test_an_image_set_tells_its_white_and_the_one_image_that_it_hangs_on(tmp_path):
+    save_grey(tmp_path, {"a": np.full((9, 9), 300, np.uint16), "b": np.ones((9, 9), np.uint16)})
+    images = load_cifar100("train", tmp_path)
+    assert images.whites[:2] == (1023, None)
+    assert images.reason.endswith("; deep grey is read with 1,023 as white")
+    Image.fromarray(np.full((9, 9), 60_000, np.uint16)).save(tmp_path / "test" / "a" / "new.tif")
+    rescaled = load_cifar100("train", tmp_path)
+    assert rescaled.whites[:2] == (65535, None)
+    assert rescaled.reason.endswith("65,535 as white, for new.tif alone (else 1,023)")
+    assert rescaled[:1].whites == rescaled.whites
+
+
+def test_a_set_without_deep_grey_has_no_white(mine):
+    assert load_cifar100("train", mine).whites is None
+
+
+# --- photos as phones store them ------------------------------------------------------------------
+
+
+HEIC = b"\0\0\0\x18ftypheic" + bytes(40)
+
+
+@pytest.fixture
+def heic(tmp_path):
+    """A file that begins as a phone's HEIC photo does."""
+    path = tmp_path / "photo.heic"
+    path.write_bytes(HEIC)
+    return path
+
+
+def test_without_its_package_heic_says_what_to_install(heic, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    for file in (heic, io.BytesIO(HEIC)):
+        with pytest.raises(ValueError, match="to read HEIC, pip install pillow-heif"):
+            read_picture(file)
+
+
+def test_with_its_package_heic_is_read(heic, monkeypatch):
+    opener = SimpleNamespace(register_heif_opener=lambda: asked.append(True))
+    asked = []
+    monkeypatch.setitem(sys.modules, "pillow_heif", opener)
+    with pytest.raises(ValueError, match="cannot identify image file"):  # it holds no photo
+        read_picture(heic)
+    assert asked
+
+
+# --- arrays as files ------------------------------------------------------------------------------
+
+
+def test_an_array_is_squared_as_the_same_picture_in_a_file_is(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (40, 70, 3), dtype=np.uint8)
+    Image.fromarray(image).save(tmp_path / "same.png")
+    assert np.array_equal(squared(image[None], 32)[0], read_picture(tmp_path / "same.png", 32))
+    square = image[None, :32, :32]
+    assert squared(square, 32) is square

@@ -119,7 +119,7 @@ def test_folds_are_stratified_disjoint_and_complete(n_classes, per_class, n_fold
 
 
 def test_folds_that_cannot_be_are_refused(train):
-    with pytest.raises(ValueError, match="expected 0 to 4"):
+    with pytest.raises(ValueError, match="got fold 5, expected a whole number, 0 to 4"):
         split_folds(train, fold=5)
     with pytest.raises(ValueError, match="smallest class has"):
         split_folds(train[:60])

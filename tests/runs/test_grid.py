@@ -77,7 +77,7 @@ def test_an_unknown_backend_is_named():
 
 
 def test_no_job_is_refused():
-    with pytest.raises(ValueError, match="got 0 jobs"):
+    with pytest.raises(ValueError, match="got jobs 0, expected a whole number, 1 to"):
         run_grid([], jobs=0)
 
 

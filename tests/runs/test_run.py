@@ -1,5 +1,6 @@
 """A run is trained once, recorded whole, found again, and the same whoever trains it."""
 
+import copy
 import errno
 import importlib.metadata
 import json
@@ -7,6 +8,7 @@ import platform
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import cv2
@@ -22,17 +24,21 @@ from helpers import (
     copy_as_true,
     snapshot,
 )
+from PIL import Image
 from safetensors.torch import save_file
 
 from cifarlib import (
     BUDGETS,
     RECIPES,
+    Budget,
     Experiment,
+    ImageSet,
     collect_runs,
     create_model,
     load_cifar100,
     run,
 )
+from cifarlib.data import facts
 from cifarlib.runs.check import check_record
 from cifarlib.runs.record import read_record
 from cifarlib.runs.run import run_identity
@@ -134,9 +140,11 @@ def test_a_part_of_cifar100_or_another_test_is_another_run(train, test):
     assert SMOKE.id not in ids
 
 
-def test_a_part_of_cifar100_is_not_recorded_as_cifar100(train, test, tmp_path):
-    part = replace(train, is_cifar100=True)[1:]
-    found = run(SMOKE, runs_dir=tmp_path, data=(part, test), progress=False)
+def test_a_part_of_cifar100_is_not_recorded_as_cifar100(train, test, tmp_path, monkeypatch):
+    fingerprints = {"train": train.fingerprint, "test": test.fingerprint}
+    monkeypatch.setattr(facts, "FINGERPRINTS", fingerprints)
+    assert train.is_cifar100
+    found = run(SMOKE, runs_dir=tmp_path, data=(train[1:], test), progress=False)
     assert found.provenance["data"]["cifar100"] is False
     assert "@" in found.path.parent.name
 
@@ -496,3 +504,164 @@ def test_the_mark_of_a_dead_process_is_taken_over_and_anothers_is_told(train, te
     subprocess.run([sys.executable, "-c", DIE_WITH_THE_MARK, str(folder / "lock")], check=True)
     assert (folder / "lock").exists()
     assert run(SMOKE, runs_dir=tmp_path, data=(train, test), progress=False).path.exists()
+
+
+# --- what a run is about is told by its arrays ----------------------------------------------------
+
+
+@pytest.fixture
+def true_data(train, test, monkeypatch) -> tuple[ImageSet, ImageSet]:
+    """Copies of both sets, which pass for CIFAR-100's own."""
+    fingerprints = {"train": train.fingerprint, "test": test.fingerprint}
+    monkeypatch.setattr(facts, "FINGERPRINTS", fingerprints)
+    return copy.deepcopy(train), copy.deepcopy(test)
+
+
+@pytest.fixture
+def is_published(finished, own) -> Path:
+    """The shared run as the published record of its experiment; there are none of one's own."""
+    path = copy_as_true(finished, own)
+    (published,) = publish(own)
+    path.unlink()
+    return published
+
+
+def noisy_labels(images: ImageSet) -> ImageSet:
+    """Change a set's labels where they are."""
+    images.labels[:] = np.random.default_rng(0).permutation(images.labels)
+    return images
+
+
+def inverted(images: ImageSet) -> ImageSet:
+    """Change a set's pixels where they are."""
+    images.images[:] = 255 - images.images
+    return images
+
+
+@pytest.mark.parametrize("change", [noisy_labels, inverted])
+@pytest.mark.parametrize("derive", ["itself", "indexed", "copied"])
+def test_changed_arrays_are_another_run_and_not_called_cifar100(
+    change, derive, true_data, is_published, tmp_path
+):
+    train, test = true_data
+    assert run(SMOKE, data=(train, test)).path == is_published
+    assert train.name == "CIFAR-100"
+    others = {
+        "itself": lambda: train,
+        "indexed": lambda: train[np.arange(len(train))],
+        "copied": lambda: copy.deepcopy(train),
+    }
+    changed = change(others[derive]())
+    assert not changed.is_cifar100
+    for retrain in (False, True):
+        found = run(SMOKE, retrain, data=(changed, test), runs_dir=tmp_path / "r", progress=False)
+        assert found.data_id != ""
+        assert found.provenance["data"]["name"] != "CIFAR-100"
+        assert found.provenance["data"]["cifar100"] is False
+
+
+def test_a_set_that_nobody_changed_is_the_published_run_in_any_order(true_data, is_published):
+    train, test = true_data
+    shuffled = train[np.random.default_rng(0).permutation(len(train))]
+    assert run(SMOKE, data=(shuffled, test[::-1])).path == is_published
+
+
+# --- data of one's own in memory ------------------------------------------------------------------
+
+
+def sorted_by_class(images: ImageSet) -> ImageSet:
+    """Return images class by class, as people keep them."""
+    return images[np.argsort(images.labels, kind="stable")]
+
+
+def test_images_that_come_class_by_class_give_the_same_run(finished, train, test, tmp_path):
+    data = (sorted_by_class(train), sorted_by_class(test))
+    found = run(SMOKE, data=data, runs_dir=tmp_path, progress=False)
+    assert found.id == finished.id
+    assert_same_run(finished, found)
+    assert len(np.unique(found.predictions()["labels"])) > 50
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"classes": facts.CLASSES[::-1]}, "number 0 is 'apple' and 'worm'"),
+        ({"classes": (*facts.CLASSES, "yeti")}, "100 and 101 of them"),
+    ],
+)
+def test_a_test_set_of_other_classes_is_refused(change, words, train, test, tmp_path):
+    with pytest.raises(ValueError, match=f"training set's classes are not the test set's: {words}"):
+        run(SMOKE, data=(train, replace(test, **change)), runs_dir=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_labels_that_became_no_class_are_refused(train, test, tmp_path):
+    changed = copy.deepcopy(test)
+    changed.labels[3] = 100
+    with pytest.raises(ValueError, match=r"got labels from 0 to 100, .* each from 0 to 99"):
+        run(SMOKE, data=(train, changed), runs_dir=tmp_path)
+
+
+def test_a_run_on_ones_own_images_keeps_their_classes_and_white(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    for split, n in {"train": 10, "test": 3}.items():
+        for name, level in {"dark": 500, "bright": 3000}.items():
+            folder = tmp_path / "data" / split / name
+            folder.mkdir(parents=True)
+            for number in range(n):
+                levels = rng.normal(level, 50, (20, 20)).astype(np.uint16)
+                Image.fromarray(levels).save(folder / f"{number}.tif")
+    monkeypatch.setenv("CIFARLIB_DATA", str(tmp_path / "data"))
+    found = run(SMOKE, runs_dir=tmp_path / "runs", progress=False)
+    assert found.class_names == ("bright", "dark")
+    assert found.provenance["data"]["whites"] == {"integers": 4095, "floats": None}
+    assert check_record(found.path) == []
+
+
+# --- budgets of one's own -------------------------------------------------------------------------
+
+
+def test_a_budget_of_ones_own_on_true_images_passes_its_check(true_data, tmp_path, monkeypatch):
+    mine = Budget(
+        n_train=128,
+        n_valid=150,
+        n_test=50,
+        epochs={"scratch": 1},
+        lr={"scratch": 1e-3},
+    )
+    monkeypatch.setitem(BUDGETS, "mine", mine)
+    found = run(replace(SMOKE, budget="mine"), data=true_data, runs_dir=tmp_path, progress=False)
+    assert found.provenance["data"]["name"] == "CIFAR-100"
+    assert found.provenance["data"]["counts"] == {"train": 128, "valid": 150, "test": 50}
+    assert check_record(found.path) == []
+
+
+# --- clocks ---------------------------------------------------------------------------------------
+
+
+def test_a_clock_that_is_set_back_meanwhile_leaves_a_record_that_can_be(
+    train, test, tmp_path, monkeypatch
+):
+    ahead = (datetime.now(UTC) + timedelta(minutes=5)).isoformat(timespec="seconds")
+    monkeypatch.setattr("cifarlib.training.trainer.utc_now", lambda: ahead)
+    found = run(SMOKE, data=(train, test), runs_dir=tmp_path, progress=False)
+    assert found.provenance["started"] == ahead
+    assert found.provenance["ended"] >= ahead
+    assert check_record(found.path) == []
+
+
+# --- images smaller than a net's own --------------------------------------------------------------
+
+
+def test_a_net_on_images_too_small_for_bfloat16_is_recorded_in_float32(
+    train, test, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("cifarlib.training.device._cpu_has_bfloat16", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    precisions = {}
+    for image_size in (16, 64):
+        cell = replace(SMOKE, image_size=image_size)
+        found = run(cell, data=(train, test), runs_dir=tmp_path, progress=False)
+        precisions[image_size] = found.provenance["precision"]
+    assert precisions == {16: "float32", 64: "bfloat16"}

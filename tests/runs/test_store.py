@@ -387,3 +387,8 @@ def test_a_stop_while_a_published_record_is_replaced_loses_none_and_pairs_none_f
     assert find_published_run(SMOKE.id).provenance["device"] == "another machine"
     assert check_record(find_published_run(SMOKE.id).path) == []
     assert check_record(find_superseded(SMOKE.id).path) == []
+
+
+def test_a_field_that_an_experiment_has_not_is_named():
+    with pytest.raises(ValueError, match="unknown field of Experiment 'size': "):
+        load_runs(size=32)
