@@ -40,7 +40,7 @@ def check_image(got: Any) -> np.ndarray:
 
 
 def _way_to_images(images: np.ndarray) -> str:
-    """Return in words what turns an array into images: the first step, if there is one."""
+    """Return in words what turns an array into images, or one image alone into an image."""
     kind = images.dtype.kind
     if kind == "f" and images.size and images.min() >= 0 and images.max() <= 1:
         way = "(255 * x).round().astype('uint8')"
@@ -54,13 +54,13 @@ def _way_to_images(images: np.ndarray) -> str:
     if images.ndim == 4 and images.shape[3] == 4:
         return ": leave the fourth channel out, x[..., :3]"
     if images.ndim == 4 and images.shape[3] == 1:
-        return ": of grey images make x.repeat(3, axis=3)"
+        return ": of grey images make x.repeat(3, axis=-1)"
     if images.ndim == 4 and images.shape[1] == 3:
-        return ": put the channels last, x.transpose(0, 2, 3, 1)"
+        return ": put the channels last, np.moveaxis(x, -3, -1)"
     if images.ndim == 3 and images.shape[2] == 3:
         return ": of one image make x[None]"
     if images.ndim == 3:
-        return ": of grey images make x[..., None].repeat(3, axis=3)"
+        return ": of grey images make x[..., None].repeat(3, axis=-1)"
     return ""
 
 

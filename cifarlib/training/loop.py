@@ -51,6 +51,7 @@ def train_epoch(
     Raises FloatingPointError that names the first step, and its rate, whose loss was not finite;
     ValueError for labels of another shape or kind, and for no batch.
     """
+    # parts that somebody froze by .eval() stay frozen
     begin_training(model)
     losses = []
     rates = []

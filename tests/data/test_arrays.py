@@ -19,17 +19,23 @@ ALPHA = np.dstack([IMAGES[0], IMAGES[0, ..., :1]])[None]
         ((IMAGES / 255).astype(np.float32), "(255 * x).round().astype('uint8')"),
         (IMAGES.astype(np.int64), "x.astype('uint8')"),
         (ALPHA, "x[..., :3]"),
-        (IMAGES[..., :1], "x.repeat(3, axis=3)"),
-        (IMAGES.transpose(0, 3, 1, 2), "x.transpose(0, 2, 3, 1)"),
+        (IMAGES[..., :1], "x.repeat(3, axis=-1)"),
+        (IMAGES.transpose(0, 3, 1, 2), "np.moveaxis(x, -3, -1)"),
         (IMAGES[0], "x[None]"),
-        (IMAGES[..., 0], "x[..., None].repeat(3, axis=3)"),
+        (IMAGES[..., 0], "x[..., None].repeat(3, axis=-1)"),
     ],
 )
 def test_the_way_that_a_refusal_tells_leads_to_images(got, way):
     with pytest.raises(ValueError, match=r"expected uint8 \(N, H, W, 3\), RGB: ") as refused:
         check_images(got)
     assert str(refused.value).endswith(way)
-    assert check_images(eval(way, {"x": got})).dtype == np.uint8
+    assert check_images(eval(way, {"x": got, "np": np})).dtype == np.uint8
+    if way == "x[None]":
+        return
+    with pytest.raises(ValueError, match=r"expected uint8 \(H, W, 3\), RGB: ") as refused:
+        check_image(got[0])
+    assert str(refused.value).endswith(way)
+    assert check_image(eval(way, {"x": got[0], "np": np})).dtype == np.uint8
 
 
 @pytest.mark.parametrize("got", [IMAGES, list(IMAGES), IMAGES[:0]])
