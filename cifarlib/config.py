@@ -51,7 +51,7 @@ HISTORY = (
 
 
 def _check_name(kind: str, got: object, known: Collection[str]) -> None:
-    if got not in known:
+    if not isinstance(got, str) or got not in known:
         raise unknown(kind, got, known)
 
 
@@ -132,16 +132,27 @@ class Budget:
     lr: dict[str, float]
 
     def __post_init__(self) -> None:
+        for name in ("epochs", "lr"):
+            by_init = getattr(self, name)
+            if not isinstance(by_init, Mapping):
+                raise ValueError(
+                    f'got {name} {by_init!r}, expected a dict by init, such as {{"scratch": …}}'
+                )
+            for init in by_init:
+                _check_name("init", init, INITS)
+            if set(by_init) != set(self.epochs):
+                raise ValueError(
+                    f"got epochs for {', '.join(self.epochs) or 'no init'} and lr for"
+                    f" {', '.join(self.lr) or 'no init'}, expected both for the same"
+                )
         checked: dict[str, Any] = {"epochs": {}, "lr": {}}
         for name in ("n_train", "n_valid", "n_test"):
             number = getattr(self, name)
             if number is not None:
                 checked[name] = whole_number(name, number, least=1)
         for init, number in self.epochs.items():
-            _check_name("init", init, INITS)
             checked["epochs"][init] = whole_number(f"epochs of {init}", number, least=1)
         for init, rate in self.lr.items():
-            _check_name("init", init, INITS)
             checked["lr"][init] = _rate(f"lr of {init}", rate)
         _set(self, checked)
 
@@ -307,7 +318,7 @@ class Experiment:
 
 def timm_name(backbone: str) -> str:
     """Return timm's name for a display name or a timm name; ValueError if unknown."""
-    if backbone in BACKBONES:
+    if isinstance(backbone, str) and backbone in BACKBONES:
         return BACKBONES[backbone]
     import timm  # takes seconds, so only where a name is not of the series
 

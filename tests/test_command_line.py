@@ -264,7 +264,7 @@ def test_results_are_filtered_and_sorted(call, tmp_path):
     assert [row.split()[1] for row in by_epochs.stdout.splitlines()[1:]][:1] == ["50"]
     assert [row.split()[1] for row in by_epochs.stdout.splitlines()[1:]][-1:] == ["10"]
     shared = call(*asked, "--filter", "seconds_valid=False", "engine=unknown")
-    assert len(run_ids(shared)) == 25
+    assert len(run_ids(shared)) == 23
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def policy_steps(image_size: int, policy: str = "writeup") -> dict[str, A.BasicT
     horizontal flip, mild colour, one hole a quarter as wide as the picture. "none": no step at all.
     Raises ValueError for another name.
     """
+    image_size = whole_number("image_size", image_size, least=1)
     if policy == "writeup":
         return _writeup_steps()
     if policy == "natural":

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,11 +42,17 @@ class ImageSet:
 
     def check(self) -> None:
         """Raise ValueError unless images, labels and classes fit each other, also if changed."""
+        if not isinstance(self.classes, Iterable) or isinstance(self.classes, str):
+            raise ValueError(f"got classes {self.classes!r}, expected their names, one or more")
         images = check_images(self.images)
-        labels = check_labels(self.labels, len(images), len(self.classes))
+        classes = tuple(map(str, self.classes))
+        labels = check_labels(self.labels, len(images), len(classes))
         object.__setattr__(self, "images", images)
         object.__setattr__(self, "labels", labels)
-        object.__setattr__(self, "classes", tuple(self.classes))
+        object.__setattr__(self, "classes", classes)
+        if self.coarse_labels is not None:
+            coarse = check_labels(self.coarse_labels, len(images), len(self.superclasses or ()))
+            object.__setattr__(self, "coarse_labels", coarse)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -85,12 +92,15 @@ class ImageSet:
 
         Another part of it cannot be told from what was changed.
         """
-        return self.fingerprint in _known_fingerprints()
+        return self.classes == facts.CLASSES and self.fingerprint in _known_fingerprints()
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 (hex) over the pixels and the labels as they are now, in this set's order."""
         digest = hashlib.sha256(np.ascontiguousarray(self.images).data)
+        height, width = self.images.shape[1:3]
+        if height != width:  # the same bytes could be images of another shape
+            digest.update(f"{height} {width}".encode())
         digest.update(self.labels.astype("<i8").tobytes())
         return digest.hexdigest()
 
@@ -185,12 +195,17 @@ def _in_order(split: str, found: Found) -> ImageSet:
 
 
 def data_id(train: ImageSet, test: ImageSet) -> str:
-    """Return eight hex digits of both fingerprints, or "" for CIFAR-100, which needs no name."""
+    """Return eight hex digits of both fingerprints, or "" for CIFAR-100, which needs no name.
+
+    The classes' names, where they are not CIFAR-100's, are among what is digested.
+    """
     fingerprints = {"train": train.fingerprint, "test": test.fingerprint}
-    if fingerprints == facts.FINGERPRINTS:
+    if fingerprints == facts.FINGERPRINTS and train.classes == facts.CLASSES:
         return ""
-    both = train.fingerprint + test.fingerprint
-    return hashlib.sha256(both.encode()).hexdigest()[:8]
+    told = train.fingerprint + test.fingerprint
+    if train.classes != facts.CLASSES:
+        told += "\n".join(("", *train.classes))
+    return hashlib.sha256(told.encode()).hexdigest()[:8]
 
 
 def own_data_id(image_size: int) -> str:
@@ -219,7 +234,8 @@ def canonical_order(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """
     digests = [hashlib.sha1(image).digest() for image in np.ascontiguousarray(images)]
     places = range(len(labels))
-    return np.array(sorted(places, key=lambda place: (digests[place], labels[place])))
+    order = sorted(places, key=lambda place: (digests[place], labels[place]))
+    return np.array(order, dtype=np.int64)
 
 
 def in_canonical_order(images: ImageSet) -> ImageSet:

@@ -154,6 +154,11 @@ def make_loader(
             " ImageSet(images, labels, classes) makes one of arrays"
         )
     images.check()  # its arrays may have been changed
+    if not hasattr(transform, "set_random_state"):
+        raise ValueError(
+            f"got transform {type(transform).__name__}, expected a pipeline of albumentations,"
+            " such as train_transform(32)"
+        )
     batch_size = whole_number("batch_size", batch_size, least=1)
     seed = whole_number("seed", seed, least=0)
     if num_workers is None:

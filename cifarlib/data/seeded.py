@@ -2,15 +2,16 @@
 
 import copy
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from ..utils.checks import whole_number
 from .augment import A  # albumentations, told not to ask online for news
 
 
 def seeded(
-    pipeline: A.Compose | Sequence[A.BasicTransform],
+    pipeline: A.Compose | A.BasicTransform | Iterable[A.BasicTransform] | Mapping,
     seed: int = 42,
     *,
     always: bool = False,
@@ -22,6 +23,11 @@ def seeded(
     source of randomness: Compose(seed=…) would give each a generator of its own with the same seed,
     so that they happen together or not at all (albumentations 2.0.8).
     """
+    seed = whole_number("seed", seed, least=0)
+    if isinstance(pipeline, Mapping):  # as policy_steps gives them
+        pipeline = list(pipeline.values())
+    if isinstance(pipeline, A.BasicTransform):
+        pipeline = [pipeline]
     if not isinstance(pipeline, A.Compose):
         pipeline = A.Compose(list(pipeline))
     pipeline = copy.deepcopy(pipeline)

@@ -5,8 +5,11 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
+from ..data.arrays import check_labels
 from ..models.modes import evaluating
 from ..training.device import Device
+
+MOST_CLASSES = 2**31 - 1  # of a net that does not tell
 
 
 def grad_cam(
@@ -22,7 +25,8 @@ def grad_cam(
     it. classes: for each picture the class asked about, (N,). Each map is divided by its maximum,
     and all 0 where nothing speaks for the class. The net's modes are as before. At 128 px the last
     map of a net with stride 32 has 4×4 places, so the answer is coarse. Raises ValueError for a net
-    that has no feature maps, or of which timm does not say where they are.
+    that has no feature maps, or of which timm does not say where they are, and for classes that
+    are not one whole number a picture.
 
     Source: Selvaraju et al., "Grad-CAM: Visual explanations from deep networks via gradient-based
     localization", ICCV 2017.
@@ -30,7 +34,8 @@ def grad_cam(
     from captum.attr import LayerGradCam
 
     images = device.prepare(images)
-    target = torch.as_tensor(np.asarray(classes, dtype=np.int64)).to(images.device)
+    n_classes = getattr(model, "num_classes", MOST_CLASSES)
+    target = torch.as_tensor(check_labels(classes, len(images), n_classes)).to(images.device)
     layer = _last_feature_layer(model)
     with evaluating(model):
         maps = LayerGradCam(model, layer).attribute(images, target=target, relu_attributions=True)

@@ -10,10 +10,23 @@ from ..data.arrays import check_labels
 def accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Return top-1 accuracy, a fraction, of probabilities (N, C) against labels (N,).
 
-    Raises ValueError for labels of another shape or kind, such as a row a label.
+    Raises ValueError for probabilities or labels of another shape or kind, such as a row a label,
+    for no image, and for probabilities that are not numbers.
     """
-    labels = check_labels(labels, *probabilities.shape)
+    probabilities, labels = _checked(probabilities, labels)
     return float(accuracy_score(labels, probabilities.argmax(1)))
+
+
+def _checked(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (probabilities (N, C), labels int64 (N,)); ValueError for others, or none."""
+    probabilities = np.asarray(probabilities)
+    if probabilities.ndim != 2 or probabilities.size == 0:
+        raise ValueError(
+            f"got probabilities {probabilities.shape}, expected (N, C): of each image, each class's"
+        )
+    if np.isnan(probabilities).any():
+        raise ValueError("got probabilities that are not numbers (nan)")
+    return probabilities, check_labels(labels, *probabilities.shape)
 
 
 def likeliest(probabilities: np.ndarray, k: int = 5) -> np.ndarray:
@@ -27,7 +40,7 @@ def top5(probabilities: np.ndarray, labels: np.ndarray) -> float:
     Not scikit-learn's top_k_accuracy_score: bfloat16 logits tie, and there the last of tied classes
     comes first. Raises ValueError as accuracy does.
     """
-    labels = check_labels(labels, *probabilities.shape)
+    probabilities, labels = _checked(probabilities, labels)
     hits = likeliest(probabilities) == labels[:, None]
     return float(hits.any(axis=1).mean())
 
@@ -37,7 +50,8 @@ def calibration_error(correct: np.ndarray, confidence: np.ndarray, *, bins: int 
 
     correct: bool (N,), right or not; confidence: the probability (N,) of the predicted class. Of
     `bins` equal parts of 0-1, the distance between the share that is right and the mean confidence,
-    weighted by pictures. Raises ValueError for two lengths, or no picture.
+    weighted by pictures. Raises ValueError for two lengths, no picture, or a confidence that is no
+    fraction.
     """
     correct = np.asarray(correct, float)
     confidence = np.asarray(confidence, float)
@@ -45,6 +59,10 @@ def calibration_error(correct: np.ndarray, confidence: np.ndarray, *, bins: int 
         raise ValueError(
             f"got {correct.shape} and {confidence.shape},"
             " expected the same pictures twice, one or more"
+        )
+    if not (confidence.min() >= 0 and confidence.max() <= 1):  # no comparison holds for nan
+        raise ValueError(
+            f"got confidences of {confidence.min():g} to {confidence.max():g}, expected 0 to 1"
         )
     place = (confidence * bins).astype(int)
     place = np.minimum(place, bins - 1)  # a confidence of 1 belongs to the last part
@@ -96,10 +114,15 @@ def mcnemar(first_correct: np.ndarray, second_correct: np.ndarray) -> float:
     """Return the p-value of McNemar's exact test between two models on the same pictures.
 
     Both: bool (N,), right or not; only pictures that one got right and the other wrong count
-    (McNemar 1947). Raises ValueError for two lengths.
+    (McNemar 1947). Raises ValueError for two lengths, and for what is not bool, such as classes.
     """
-    first = np.asarray(first_correct, bool)
-    second = np.asarray(second_correct, bool)
+    first = np.asarray(first_correct)
+    second = np.asarray(second_correct)
+    for answers in (first, second):
+        if answers.dtype != bool:
+            raise ValueError(
+                f"got {answers.dtype}, expected bool (N,): predicted == labels of each picture"
+            )
     if first.shape != second.shape:
         raise ValueError(f"got {first.shape} and {second.shape}, expected the same pictures twice")
     # were both models equally good, each would win such a picture with probability one half

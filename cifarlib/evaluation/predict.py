@@ -9,6 +9,7 @@ from torch import nn
 
 from ..models.modes import evaluating
 from ..training.device import Device
+from ..training.lookout import watch
 from ..training.loop import logits_of
 from ..utils.checks import as_list
 from ..utils.errors import unknown
@@ -48,6 +49,7 @@ def predict(
     for view in views:
         if view not in VIEWS:
             raise unknown("view", view, VIEWS)
+    watch(model)
     by_batch = []
     with evaluating(model), torch.inference_mode():
         for images, _ in batches:

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import timm
 import torch
 from torch import nn
 
-from ..config import STEMS, timm_name
+from ..config import IMAGENET_MEAN, IMAGENET_STD, STEMS, timm_name
 from ..utils.checks import whole_number
 from ..utils.errors import lacks_memory, last_line, unknown
 from .modes import evaluating
@@ -59,6 +60,7 @@ def create_model(
         if "img_size" in options:
             failure = f"cannot take {image_size} px pictures"
         model = _build(backbone, num_classes, options, failure=failure)
+        remember_normalization(model, IMAGENET_MEAN, IMAGENET_STD)
     else:
         what = f"the weights ({weights.origin})"
         _check_tensors(weights, name, options, what)
@@ -85,6 +87,8 @@ def is_depthwise(model: nn.Module) -> bool:
 
 def _resolve_weights(pretrained: Pretrained, name: str) -> Weights | None:
     """Return the weights that were asked for, or None; ValueError for what cannot be weights."""
+    if isinstance(pretrained, np.bool_):
+        pretrained = bool(pretrained)
     if pretrained is False or pretrained is None:
         return None
     if pretrained is True:

@@ -31,8 +31,8 @@ def normalization_of(
     """Return {"mean", "std"} of each channel on a 0-1 scale, as a net's weights expect images.
 
     eval_transform(S, **normalization_of(model)) normalises so. A net of create_model or
-    Run.load_model knows them with its weights; any other, one from scratch too, has `mean` and
-    `std`.
+    Run.load_model knows them with its weights (ImageNet's from scratch); any other net has `mean`
+    and `std`.
     """
     module: Any
     for module in model.modules():  # the net itself comes first, then what it is wrapped around

@@ -186,14 +186,17 @@ def halved(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def _unwrapped(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """Return a net's own tensors out of what a training framework keeps around them."""
-    inner = state.get("model_state_dict")
-    if isinstance(inner, Mapping):
-        state = inner
+    for name in ("model_state_dict", "state_dict", "model"):
+        if isinstance(state.get(name), Mapping):
+            state = state[name]
+            break
     tensors = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
-    # Lightning's prefix; what has none is another part of what was trained, such as a loss
-    inside = {name: tensor for name, tensor in tensors.items() if name.startswith("model.")}
-    if 2 * len(inside) > len(tensors):
-        return {name.removeprefix("model."): tensor for name, tensor in inside.items()}
+    # Lightning's, DataParallel's and torch.compile's; what has none is another part of what was
+    # trained, such as a loss
+    for prefix in ("model.", "module.", "_orig_mod."):
+        inside = {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        if 2 * len(inside) > len(tensors):
+            return {name.removeprefix(prefix): tensor for name, tensor in inside.items()}
     return tensors
 
 

@@ -145,11 +145,12 @@ def _provenance_problems(run: Run) -> list[str]:
     problems = []
     provenance = run.provenance
     for key, kind in MADE.items():
-        if not provenance[key]:
+        if provenance[key] in (None, "", {}):
             problems.append(f"its provenance is incomplete: no {key}")
         elif not isinstance(provenance[key], kind):
             problems.append(f"its {key} is {type(provenance[key]).__name__}")
-    if isinstance(provenance["seconds"], int | float) and not 0 < provenance["seconds"] < YEAR:
+    # a small run's epochs take milliseconds, which round to nothing
+    if isinstance(provenance["seconds"], int | float) and not 0 <= provenance["seconds"] < YEAR:
         problems.append(f"its seconds are {provenance['seconds']}")
     if provenance["precision"] not in PRECISIONS:
         problems.append(f"its precision is {provenance['precision']!r}")

@@ -1,5 +1,6 @@
 """The pictures of a run: loaded at its size, split, and cut to its budget."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..config import BUDGETS, Experiment
@@ -35,15 +36,24 @@ def load_data(image_size: int = SIDE) -> tuple[ImageSet, ImageSet]:
     return train, test
 
 
-def ready_data(train: ImageSet, test: ImageSet) -> tuple[ImageSet, ImageSet]:
-    """Return image sets that somebody hands in as a run takes them: whole, and in canonical order.
+def ready_data(data: Sequence[ImageSet]) -> tuple[ImageSet, ImageSet]:
+    """Return (train, test) that somebody hands in as a run takes them: in canonical order.
 
     A budget takes the first so many of each: of a set that comes class by class that would be one
-    class. Raises ValueError for arrays that were made unfit after the sets were, and where the two
-    sets have other classes, or have them in another order.
+    class. Raises ValueError for what is not two image sets, for one without images, for arrays that
+    were made unfit after the sets were, and where the two have other classes, or in another order.
     """
-    for images in (train, test):
+    kinds = [type(data).__name__]
+    if isinstance(data, tuple | list):
+        kinds = [type(images).__name__ for images in data]
+    if kinds != ["ImageSet", "ImageSet"]:
+        got = ", ".join(kinds[:4])
+        raise ValueError(f"got data of {got or 'nothing'}, expected (train, test), two ImageSets")
+    train, test = data
+    for images in data:
         images.check()
+        if len(images) == 0:
+            raise ValueError("got a set without images, expected some to learn from and to test")
     if train.classes != test.classes:
         raise ValueError(
             f"the training set's classes are not the test set's: {_first_difference(train, test)}"

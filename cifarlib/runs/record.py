@@ -204,7 +204,7 @@ class Run:
                 f"weights {self.best_path} do not fit the net: {first_line(error)}"
             ) from None
         weights = self.provenance["weights"]
-        if weights:  # it learned from images that were normalised as these expect
+        if weights:  # it learned from images that were normalised as these expect, else ImageNet's
             remember_normalization(model, weights["mean"], weights["std"])
         return model.eval()
 

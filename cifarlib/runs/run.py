@@ -91,7 +91,7 @@ def run(
     if data is None:
         train, test = load_data(experiment.image_size)
     else:
-        train, test = ready_data(*data)
+        train, test = ready_data(data)
     run_id = run_identity(experiment, train, test)
     is_cifar100 = run_id == experiment.id
     found = None
@@ -137,7 +137,7 @@ def train_first(
 
     data: (train, test). What was stopped goes on from its checkpoint in `runs_dir`.
     """
-    train, test = ready_data(*data)
+    train, test = ready_data(data)
     run_id = run_identity(experiment, train, test)
     is_cifar100 = run_id == experiment.id
     model, weights, parts = _begin(experiment, train, test, cifar100=is_cifar100)

@@ -5,9 +5,11 @@ import ctypes
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+import numpy as np
 import psutil
 import torch
 from joblib import cpu_count
@@ -80,15 +82,19 @@ class Device:
         watch(model)
         return model
 
-    def prepare(self, images: torch.Tensor) -> torch.Tensor:
+    def prepare(self, images: torch.Tensor | np.ndarray) -> torch.Tensor:
         """Bring a batch to the device; uint8 (N, 3, S, S) is normalised there to float32.
 
-        Raises ValueError for bytes of another shape.
+        Raises ValueError for bytes of another shape, and for whole numbers of another kind.
         """
-        if images.dtype == torch.uint8 and (images.dim() != 4 or images.shape[1] != 3):
+        images = torch.as_tensor(images)
+        if images.dtype == torch.float64:  # NumPy's own kind: no net has weights of it
+            images = images.float()
+        is_bytes = images.dtype == torch.uint8 and images.dim() == 4 and images.shape[1] == 3
+        if not images.is_floating_point() and not is_bytes:
             raise ValueError(
-                f"got images uint8 {tuple(images.shape)}, expected (N, 3, H, W): of channels that"
-                " come last make x.permute(0, 3, 1, 2)"
+                f"got images {_kind(images)} {tuple(images.shape)}, expected uint8 (N, 3, H, W), or"
+                " floats that are normalised: of channels that come last make x.permute(0, 3, 1, 2)"
             )
         # non-blocking: without waiting for a GPU
         images = images.to(self.torch_device, non_blocking=True, memory_format=self.memory_format)
@@ -98,18 +104,28 @@ class Device:
         mean, std = levels.to(self.torch_device, non_blocking=True)
         return images.float().sub_(mean).div_(std)
 
-    def prepare_labels(self, labels: torch.Tensor) -> torch.Tensor:
-        """Bring labels, whole numbers (N,), to the device as int64; ValueError for others."""
-        is_whole = not labels.is_floating_point() and labels.dtype != torch.bool
-        if labels.dim() != 1 or not is_whole:
+    def prepare_labels(self, labels: torch.Tensor | np.ndarray | Sequence[int]) -> torch.Tensor:
+        """Bring labels, whole numbers (N,) from 0, to the device as int64, or raise ValueError."""
+        labels = torch.as_tensor(labels)
+        is_whole = not (labels.is_floating_point() or labels.is_complex())
+        if labels.dim() != 1 or not is_whole or labels.dtype == torch.bool:
             hint = ""
             if labels.dim() == 2:
                 hint = ": of one row a label make y.argmax(1), of one column y[:, 0]"
-            kind = str(labels.dtype).removeprefix("torch.")
             raise ValueError(
-                f"got labels {kind} {tuple(labels.shape)}, expected whole numbers (N,){hint}"
+                f"got labels {_kind(labels)} {tuple(labels.shape)},"
+                f" expected whole numbers (N,){hint}"
             )
-        return labels.to(self.torch_device, torch.int64, non_blocking=True)
+        labels = labels.to(torch.int64)
+        # on a GPU it would be waited for; torch passes over some of them in silence
+        if labels.device.type == "cpu" and len(labels) > 0 and int(labels.min()) < 0:
+            raise ValueError(f"got label {int(labels.min())}, expected whole numbers from 0")
+        return labels.to(self.torch_device, non_blocking=True)
+
+
+def _kind(tensor: torch.Tensor) -> str:
+    """Return a tensor's kind as it is written: "float32"."""
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def use_allowed_cores() -> None:
@@ -157,8 +173,8 @@ def choose_device(
     normalise uint8 images with; by default what the net's weights expect (normalization_of).
     """
     expected = normalization_of(model)
-    mean = mean or expected["mean"]
-    std = std or expected["std"]
+    mean = tuple(map(float, expected["mean"] if mean is None else mean))
+    std = tuple(map(float, expected["std"] if std is None else std))
     if torch.cuda.is_available():
         dtype = torch.float16
         if torch.cuda.is_bf16_supported(including_emulation=False):

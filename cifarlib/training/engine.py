@@ -43,6 +43,8 @@ class Driven(nn.Module):
     before and after a capture. Raises ValueError for an engine that it does not know.
     """
 
+    lookout = None  # its model has one
+
     def __init__(self, model: nn.Module, device: Device, engine: str, batch_size: int) -> None:
         super().__init__()
         if engine not in ENGINES:

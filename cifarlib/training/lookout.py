@@ -23,7 +23,7 @@ class Lookout:
     """
 
     def __init__(self) -> None:
-        self.outgrown: dict[torch.Size, bool] = {}  # by the shape (C, H, W) of an image
+        self.outgrown: dict[tuple[int, ...], bool] = {}  # by the shape (C, H, W) of an image
         self.contiguous = False
         self.left_autocast: set[int] = set()  # the threads that are to go back into it
 
@@ -32,9 +32,10 @@ class Lookout:
         images = inputs[0] if inputs else None
         if not isinstance(images, torch.Tensor) or images.dim() != 4:
             return None
-        if images.shape[1:] not in self.outgrown:
+        shape = _shape_of_one(images)
+        if shape not in self.outgrown:
             self._look(model, images)
-        if self.outgrown[images.shape[1:]] and _learns_in_bfloat16(images):
+        if self.outgrown[shape] and _learns_in_bfloat16(images):
             torch.set_autocast_enabled("cpu", False)
             self.left_autocast.add(threading.get_ident())
         if self.contiguous:
@@ -50,7 +51,7 @@ class Lookout:
 
     def _look(self, model: nn.Module, images: torch.Tensor) -> None:
         """Let a batch go through the net once, and keep what is seen."""
-        shape = images.shape[1:]
+        shape = _shape_of_one(images)
         try:
             self.outgrown[shape] = outgrows_its_maps(model, images)
         except RuntimeError as error:
@@ -79,13 +80,18 @@ class Lookout:
 
 
 def watch(model: nn.Module) -> None:
-    """Give a net its lookout, unless it has one."""
-    if hasattr(model, "lookout"):
+    """Give a net its lookout, unless it has one, or is a torch.jit script, which takes no hook."""
+    if hasattr(model, "lookout") or isinstance(model, torch.jit.ScriptModule):
         return
     lookout = Lookout()
     model.lookout = lookout  # type: ignore[assignment]
     model.register_forward_pre_hook(lookout.before)
     model.register_forward_hook(lookout.after, always_call=True)
+
+
+def _shape_of_one(images: torch.Tensor) -> tuple[int, ...]:
+    """Return the shape (C, H, W) of an image in a batch, in plain numbers also in a trace."""
+    return tuple(int(side) for side in images.shape[1:])
 
 
 def _learns_in_bfloat16(images: torch.Tensor) -> bool:

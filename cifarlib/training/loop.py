@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from ..config import RECIPES, Recipe
 from ..models.modes import begin_training, evaluating
 from .device import Device
+from .lookout import watch
 
 
 def train_one_epoch_plainly(model: nn.Module, batches: Iterable, optimizer: Optimizer) -> float:
@@ -51,6 +52,8 @@ def train_epoch(
     Raises FloatingPointError that names the first step, and its rate, whose loss was not finite;
     ValueError for labels of another shape or kind, and for no batch.
     """
+    # images that are too small for bfloat16, or a net that takes contiguous tensors only
+    watch(model)
     # parts that somebody froze by .eval() stay frozen
     begin_training(model)
     losses = []
@@ -110,6 +113,7 @@ def evaluate(
     batches: as train_epoch takes them. The net's modes are as before. Raises ValueError for labels
     of another shape or kind, and for no batch.
     """
+    watch(model)
     losses = []
     correct = torch.zeros((), dtype=torch.int64, device=device.torch_device)
     seen = 0

@@ -8,6 +8,7 @@ from torch import nn
 from torch.optim import Optimizer, lr_scheduler
 
 from ..config import Recipe
+from ..utils.checks import whole_number
 
 
 def make_optimizer(
@@ -75,6 +76,7 @@ def cosine(lr: float, epochs: int, *, min_lr: float = Recipe.min_lr) -> np.ndarr
 
     A rate below min_lr stays as it is. Source: Loshchilov & Hutter 2017, without restarts.
     """
+    epochs = whole_number("epochs", epochs, least=1)
     t = np.arange(epochs)
     min_lr = min(min_lr, lr)
     return min_lr + (lr - min_lr) * (1 + np.cos(np.pi * t / epochs)) / 2

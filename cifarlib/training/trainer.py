@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from ..config import HISTORY, RECIPES, Recipe
 from ..data.loader import WorkersLost, without_workers
 from ..models.modes import begin_training
+from ..utils.checks import real_number, whole_number
 from ..utils.errors import first_line, lacks_memory, last_line
 from ..utils.files import write_bytes
 from ..utils.progress import progress_bar, say
@@ -65,6 +66,13 @@ class Trainer:
     best_state: dict[str, torch.Tensor] = field(default_factory=dict)  # of the best validated epoch
 
     def __post_init__(self) -> None:
+        self.epochs = whole_number("epochs", self.epochs, least=1)
+        self.micro_batches = whole_number("micro_batches", self.micro_batches, least=1)
+        self.lr = real_number("lr", self.lr, least=0)
+        if not isinstance(self.recipe, Recipe):
+            raise ValueError(
+                f"got recipe {self.recipe!r}, expected a Recipe, such as RECIPES['writeup']"
+            )
         self.device.place(self.model)
         self.driven = Driven(
             self.model,

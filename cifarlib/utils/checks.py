@@ -49,8 +49,11 @@ def real_number(
     expected = " ".join(["expected a number", ", ".join(limits)]).strip()
     if not isinstance(got, Real) or isinstance(got, bool):
         raise ValueError(f"got {name} {got!r}, {expected}")
-    number = float(got)
-    if not isinstance(got, float | int):
+    try:
+        number = float(got)
+    except OverflowError:  # a whole number above all floats
+        number = math.inf
+    if hasattr(got, "dtype"):
         number = float(str(got))  # NumPy's float32 as it is written, without its binary rest
     good = math.isfinite(number)
     good = good and (above is None or number > above)

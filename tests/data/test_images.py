@@ -1,6 +1,7 @@
 """Pictures come in one canonical order, say what they are, and are split fairly."""
 
 import socket
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from cifarlib import ImageSet, load_cifar100, split_folds
 from cifarlib.data import facts, standin
-from cifarlib.data.images import canonical_order
+from cifarlib.data.images import canonical_order, data_id, in_canonical_order
 from cifarlib.utils import online
 
 # --- which source is taken, and what it is called -------------------------------------------------
@@ -107,7 +108,13 @@ def test_folds_are_stratified_disjoint_and_complete(n_classes, per_class, n_fold
     n = len(labels)
     images = np.zeros((n, 1, 1, 3), dtype=np.uint8)
     # the coarse labels mark each picture
-    marked = ImageSet(images, labels, tuple("abcdefghijkl"[:n_classes]), coarse_labels=np.arange(n))
+    marked = ImageSet(
+        images,
+        labels,
+        tuple("abcdefghijkl"[:n_classes]),
+        coarse_labels=np.arange(n),
+        superclasses=tuple(map(str, range(n))),
+    )
     held_out = []
     for fold in range(n_folds):
         kept, valid = split_folds(marked, fold, n_folds, seed)
@@ -138,3 +145,44 @@ def test_a_part_keeps_each_picture_with_its_labels(index, train):
     np.testing.assert_array_equal(part.images, train.images[places])
     np.testing.assert_array_equal(part.labels, train.labels[places])
     np.testing.assert_array_equal(part.coarse_labels, train.coarse_labels[places])
+
+
+# --- whatever is done to an image set -------------------------------------------------------------
+
+
+def test_the_same_bytes_in_another_shape_are_other_images(test):
+    narrow = replace(test, images=test.images.reshape(len(test), 16, 64, 3))
+    assert narrow.fingerprint != test.fingerprint
+
+
+def test_images_under_other_names_of_classes_are_another_task(train, test, monkeypatch):
+    fingerprints = {"train": train.fingerprint, "test": test.fingerprint}
+    monkeypatch.setattr(facts, "FINGERPRINTS", fingerprints)
+    renamed = [replace(images, classes=facts.CLASSES[::-1]) for images in (train, test)]
+    assert data_id(train, test) == ""
+    assert train.is_cifar100
+    assert data_id(*renamed) != ""
+    assert not renamed[0].is_cifar100
+    numbered = [replace(images, classes=range(100)) for images in (train, test)]
+    assert len({data_id(*renamed), data_id(*numbered)}) == 2
+
+
+@pytest.mark.parametrize("classes", [3, None, "ab"])
+def test_names_of_classes_that_are_none_are_refused(classes, test):
+    with pytest.raises(ValueError, match="expected their names"):
+        replace(test, classes=classes)
+
+
+def test_superclasses_of_other_images_are_refused(test):
+    with pytest.raises(ValueError, match="got labels"):
+        replace(test, coarse_labels=np.zeros(3, np.int64))
+
+
+def test_a_set_without_images_has_an_order_too(test):
+    assert len(in_canonical_order(test[:0])) == 0
+
+
+def test_a_set_that_is_read_only_or_lies_in_a_file_is_as_good(test, tmp_path):
+    np.save(tmp_path / "images.npy", test.images)
+    mapped = replace(test, images=np.load(tmp_path / "images.npy", mmap_mode="r"))
+    assert mapped.fingerprint == test.fingerprint

@@ -110,3 +110,31 @@ def test_what_cannot_be_measured_is_refused():
         calibration_error([True], [0.5, 0.5])
     with pytest.raises(ValueError, match="the same pictures twice"):
         mcnemar(np.array([True]), np.array([True, False]))
+
+
+@pytest.mark.parametrize("measure", [accuracy, top5])
+@pytest.mark.parametrize(
+    ("probabilities", "labels", "words"),
+    [
+        (np.eye(3), np.eye(3, dtype=int), "of one row a label"),
+        (np.eye(3), np.zeros((3, 1), int), "of one column"),
+        (np.eye(3), np.array([0, 1, 3]), "got labels from 0 to 3"),
+        (np.arange(3), np.arange(3), r"got probabilities \(3,\), expected \(N, C\)"),
+        (np.eye(3)[None], np.arange(3), r"got probabilities \(1, 3, 3\)"),
+        (np.zeros((0, 3)), np.arange(0), r"got probabilities \(0, 3\)"),
+        (np.full((3, 3), np.nan), np.arange(3), "not numbers"),
+    ],
+)
+def test_what_no_score_can_be_made_of_is_refused(measure, probabilities, labels, words):
+    with pytest.raises(ValueError, match=words):
+        measure(probabilities, labels)
+
+
+def test_classes_are_not_taken_for_right_and_wrong():
+    with pytest.raises(ValueError, match=r"expected bool \(N,\): predicted == labels"):
+        mcnemar(np.array([3, 4]), np.array([3, 5]))
+
+
+def test_confidences_in_per_cent_are_refused():
+    with pytest.raises(ValueError, match="got confidences of 80 to 90, expected 0 to 1"):
+        calibration_error(np.array([True, False]), np.array([80, 90]))

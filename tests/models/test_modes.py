@@ -95,3 +95,33 @@ def test_a_net_that_was_loaded_in_evaluation_mode_is_trained_as_a_whole(train):
     assert not any(
         torch.equal(one, other) for one, other in zip(before, statistics(model), strict=True)
     )
+
+
+def test_parts_that_stay_in_evaluation_mode_are_said_once(train, capsys):
+    loaded = create_model("test_resnet").eval()
+    model = nn.Sequential(loaded, nn.Linear(100, 100))
+    for _ in range(2):
+        one_epoch(model, train)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "parts of Sequential are in evaluation mode and stay so" in said
+
+
+class KeepsNorms(nn.Sequential):
+    """A net that freezes its BatchNorm itself, as torchvision's recipes do."""
+
+    def train(self, mode: bool = True) -> "KeepsNorms":
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+
+def test_a_net_with_a_train_of_its_own_is_asked_to_do_what_that_does(train):
+    model = KeepsNorms(create_model("test_resnet"))
+    before = statistics(model)
+    one_epoch(model, train)
+    assert all(
+        torch.equal(one, other) for one, other in zip(before, statistics(model), strict=True)
+    )

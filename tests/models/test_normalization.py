@@ -137,3 +137,15 @@ def test_a_net_trained_from_scratch_is_not_fed_otherwise_when_it_is_loaded_again
 
 def test_lite0s_weights_are_found_with_their_own_mean():
     assert find_weights("tf_efficientnet_lite0.in1k").mean == HALVES["mean"]
+
+
+def test_a_net_from_scratch_that_is_handed_on_is_not_taken_for_imagenets():
+    scratch = create_model("EfficientNet_lite0")
+    assert normalization_of(create_model("EfficientNet_lite0", pretrained=scratch)) == IMAGENETS
+
+
+def test_a_mean_may_be_an_array(lite0):
+    mean, std = np.array(OTHERS["mean"]), np.array(OTHERS["std"])
+    batch = torch.full((1, 3, 2, 2), 255, dtype=torch.uint8)
+    prepared = choose_device(lite0, mean=mean, std=std).prepare(batch)
+    np.testing.assert_allclose(prepared[0, :, 0, 0].numpy(), (1 - mean) / std, rtol=1e-5)

@@ -357,3 +357,13 @@ def test_without_the_package_of_lite0s_weights_every_net_can_still_be_built(tmp_
     command = [sys.executable, "-c", WITHOUT_THE_WHEEL]
     said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert said.stdout.split() == ["EfficientNet", "MissingWeights"]
+
+
+@pytest.mark.parametrize("wrap", ["state_dict", "model", "module.", "_orig_mod."])
+def test_what_others_put_around_a_state_dict_is_taken_off(wrap, whole):
+    if wrap.endswith("."):
+        handed_in = {wrap + name: tensor for name, tensor in whole.state_dict().items()}
+    else:
+        handed_in = {wrap: whole.state_dict(), "epoch": 3}
+    model = create_model("test_resnet", 1000, pretrained=handed_in)
+    assert torch.equal(model.fc.weight, whole.fc.weight)

@@ -665,3 +665,20 @@ def test_a_net_on_images_too_small_for_bfloat16_is_recorded_in_float32(
         found = run(cell, data=(train, test), runs_dir=tmp_path, progress=False)
         precisions[image_size] = found.provenance["precision"]
     assert precisions == {16: "float32", 64: "bfloat16"}
+
+
+@pytest.mark.parametrize(
+    ("pick", "words"),
+    [
+        (lambda train, test: train, "got data of ImageSet, expected"),
+        (lambda train, test: (train, test, test), "got data of ImageSet, ImageSet, ImageSet"),
+        (lambda train, test: (train.images, train.labels), "got data of ndarray, ndarray"),
+        (lambda train, test: (train, test[:0]), "got a set without images"),
+    ],
+)
+def test_what_is_not_two_sets_of_images_is_refused_before_training(
+    pick, words, train, test, tmp_path
+):
+    with pytest.raises(ValueError, match=words):
+        run(SMOKE, data=pick(train, test), runs_dir=tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from helpers import CPU, PLAIN_CPU, make_trainer, tiny_net
@@ -71,3 +72,63 @@ def page_faults(way: str) -> int:
 def test_freed_memory_is_used_again_rather_than_borrowed_anew():
     # 64 MB are 16,000 pages of 4 kB, twenty times or once
     assert page_faults("plain") - page_faults("keep") > 15 * 15_000
+
+
+# --- what comes in --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (torch.eye(4), r"got labels float32 \(4, 4\), .*: of one row a label make y\.argmax\(1\)"),
+        (torch.zeros(4, 1, dtype=torch.int64), r"\(4, 1\), .* of one column y\[:, 0\]"),
+        (torch.zeros(4), r"got labels float32 \(4,\), expected whole numbers"),
+        (torch.zeros(4, dtype=torch.bool), "got labels bool"),
+        (torch.zeros(4, dtype=torch.complex64), "got labels complex64"),
+        (torch.tensor([0, -100]), "got label -100, expected whole numbers from 0"),
+    ],
+)
+def test_labels_that_a_loss_would_take_for_others_are_refused(labels, words):
+    with pytest.raises(ValueError, match=words):
+        CPU.prepare_labels(labels)
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int32, torch.uint16])
+def test_labels_of_any_whole_kind_are_taken(kind):
+    assert CPU.prepare_labels(torch.arange(3).to(kind)).tolist() == [0, 1, 2]
+    assert CPU.prepare_labels([0, 1, 2]).dtype == torch.int64
+    assert CPU.prepare_labels(np.arange(3)).dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        torch.zeros(2, 8, 8, 3, dtype=torch.uint8),
+        torch.zeros(3, 8, 8, dtype=torch.uint8),
+        torch.zeros(2, 1, 8, 8, dtype=torch.uint8),
+        torch.zeros(2, 3, 8, 8, dtype=torch.int64),
+    ],
+)
+def test_whole_numbers_that_are_no_images_are_refused(images):
+    with pytest.raises(ValueError, match=r"expected uint8 \(N, 3, H, W\), or floats"):
+        CPU.prepare(images)
+
+
+def test_numpys_images_are_taken():
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 8, 8), dtype=np.uint8)
+    assert torch.equal(CPU.prepare(images), CPU.prepare(torch.as_tensor(images)))
+    assert CPU.prepare(np.zeros((2, 3, 8, 8))).dtype == torch.float32
+
+
+def test_torch_takes_no_more_threads_than_cores_that_may_be_used(monkeypatch):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        monkeypatch.setattr("cifarlib.training.device.cpu_count", lambda: 2)
+        CPU.place(tiny_net())
+        assert torch.get_num_threads() == 2
+        torch.set_num_threads(1)  # as somebody asked
+        CPU.place(tiny_net())
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)

@@ -203,3 +203,16 @@ def test_a_net_that_wants_more_than_images_is_fed_as_ever():
 
     model = Device(torch.device("cpu")).place(Two())
     assert model(images_of(8), 2.0).shape == (4, 3)
+
+
+def test_a_script_or_a_trace_of_a_net_is_placed_and_fed_as_ever():
+    device = Device(torch.device("cpu"))
+    images = images_of(32)
+    traced = torch.jit.trace(create_model("test_resnet").eval(), images)
+    assert device.place(traced)(images).shape == (4, 100)
+
+
+def test_a_net_that_nobody_placed_is_looked_after_too(test):
+    batches = fixed_batches(test[:8])
+    assert 0 <= evaluate(First(), batches, device=Device(torch.device("cpu")))[1] <= 1
+    assert predict(First(), batches, device=Device(torch.device("cpu"))).shape == (1, 8, 100)
