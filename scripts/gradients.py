@@ -60,7 +60,7 @@ def gradient_digest(case: Case) -> str:
             stem=case.stem,
             image_size=case.image_size,
         )
-        # in both precisions whatever choose_device would choose: place() sees to the rest
+        # in both precisions, whatever choose_device would choose: the net's hooks see to the rest
         device = Device(torch.device("cpu"), getattr(torch, case.precision))
         device.place(model)
         shape = (BATCH, 3, case.image_size, case.image_size)

@@ -18,6 +18,7 @@ from .backbones import create_model
 from .modes import evaluating
 
 COLUMNS = ["backbone", "image_size", "parameters_m", "multiply_adds_m", "feature_map"]
+CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 NO_MAP = "–"  # for features that are neither a map nor tokens
 
 
@@ -134,31 +135,45 @@ def map_sides(model: Any, image_size: int) -> list[int]:
 def outgrows_its_maps(model: nn.Module, images: torch.Tensor) -> bool:
     """Return whether some convolution's stride or padding is wider than the map it is given.
 
-    images: float (N, 3, H, W), which go through the net once, in evaluation mode. A 3×3 convolution
-    of stride 2 does so on a map of one pixel, where it sees padding and little else.
+    images: float (N, 3, H, W), which go through the net once: see look_through.
     """
     found = []
 
     def compare(layer: Any, inputs: tuple) -> None:
-        reach = [*layer.stride, *_padding(layer)]
-        if max(layer.kernel_size) > 1 and min(inputs[0].shape[-2:]) < max(reach):
+        if outgrows(layer, inputs[0]):
             found.append(layer)
 
     handles = []
     for layer in model.modules():
-        if isinstance(layer, nn.Conv2d):
+        if isinstance(layer, CONVOLUTIONS):
             handles.append(layer.register_forward_pre_hook(compare))
-    # autocast would keep the weights that it casts here, without gradients, for the step to come
-    no_autocast = torch.autocast(images.device.type, enabled=False)
-    devices = [images.device] if images.device.type == "cuda" else []
     try:
-        # not in inference mode: what a net keeps for later must be fit to be learned from
-        with evaluating(model), torch.no_grad(), no_autocast, torch.random.fork_rng(devices):
-            model.forward(images)  # without the net's own hooks, one of which may have called this
+        look_through(model, images)
     finally:
         for handle in handles:
             handle.remove()
     return bool(found)
+
+
+def outgrows(layer: Any, maps: torch.Tensor) -> bool:
+    """Return whether a convolution's stride or padding is wider than the maps (N, C, H, W).
+
+    A 3×3 convolution of stride 2 is so on a map of one pixel, where it sees padding and little
+    else.
+    """
+    if max(layer.kernel_size) == 1:
+        return False
+    return min(maps.shape[-2:]) < max(*layer.stride, *_padding(layer))
+
+
+def look_through(model: nn.Module, images: torch.Tensor) -> None:
+    """Let images go through a net in evaluation mode; nothing of the net or of chance changes."""
+    # autocast would keep the weights that it casts here, without gradients, for the step to come
+    no_autocast = torch.autocast(images.device.type, enabled=False)
+    devices = [images.device] if images.device.type == "cuda" else []
+    # not in inference mode: what a net keeps for later must be fit to be learned from
+    with evaluating(model), torch.no_grad(), no_autocast, torch.random.fork_rng(devices):
+        model.forward(images)  # without the net's own hooks, one of which may have called this
 
 
 def _padding(layer: Any) -> tuple[int, ...]:

@@ -157,8 +157,9 @@ def _data_of(parts: Parts) -> dict[str, Any]:
     }
     if train.classes != facts.CLASSES or train.source == FOLDER:
         data["class_names"] = list(train.classes)
-    if train.whites is not None:
-        data["whites"] = {"integers": train.whites.integers, "floats": train.whites.floats}
+    whites = train.whites or parts.test.whites
+    if whites is not None:
+        data["whites"] = {"integers": whites.integers, "floats": whites.floats}
     return data
 
 

@@ -69,7 +69,7 @@ class Device:
         return torch.amp.GradScaler(self.torch_device.type, enabled=self.dtype == torch.float16)
 
     def place(self, model: nn.Module) -> nn.Module:
-        """Move a model to the device, and let it look at each new shape of batches: see Lookout."""
+        """Move a model to the device, and give it the hooks of training/lookout.py."""
         if self.torch_device.type == "cuda" and self.fast:
             # cuDNN tries its algorithms on each shape that is new: all batches have one
             torch.backends.cudnn.benchmark = True
@@ -168,10 +168,12 @@ def choose_device(
 
     The precision is bfloat16 where that is native, float16 on older GPUs, else float32. On a CPU
     depthwise nets stay in float32, which measured faster there, and so do nets with a stride or a
-    padding wider than the map it meets: at `image_size` (pixels) if that is known, else each such
-    batch is seen to when it comes (see Lookout). mean, std: of each channel on a 0-1 scale, to
-    normalise uint8 images with; by default what the net's weights expect (normalization_of).
+    padding wider than the map it meets, at `image_size` (pixels) if that is known; else those
+    layers are, when such a map comes (see training/lookout.py). mean, std: of each channel on a 0-1
+    scale, to normalise uint8 images with; by default what the net's weights expect
+    (normalization_of).
     """
+    watch(model)  # of images whose size is not known yet the precision rests on this
     expected = normalization_of(model)
     mean = tuple(map(float, expected["mean"] if mean is None else mean))
     std = tuple(map(float, expected["std"] if std is None else std))

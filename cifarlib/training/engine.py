@@ -43,7 +43,9 @@ class Driven(nn.Module):
     before and after a capture. Raises ValueError for an engine that it does not know.
     """
 
-    lookout = None  # its model has one
+    # its model has its hooks, and says what stays in evaluation mode
+    watched = True
+    said_what_stays = True
 
     def __init__(self, model: nn.Module, device: Device, engine: str, batch_size: int) -> None:
         super().__init__()

@@ -52,7 +52,7 @@ def train_epoch(
     Raises FloatingPointError that names the first step, and its rate, whose loss was not finite;
     ValueError for labels of another shape or kind, and for no batch.
     """
-    # images that are too small for bfloat16, or a net that takes contiguous tensors only
+    # maps that are too small for bfloat16, and nets that take contiguous tensors only
     watch(model)
     # parts that somebody froze by .eval() stay frozen
     begin_training(model)
