@@ -161,9 +161,14 @@ def outgrows(layer: Any, maps: torch.Tensor) -> bool:
     A 3×3 convolution of stride 2 is so on a map of one pixel, where it sees padding and little
     else.
     """
+    return min(maps.shape[-2:]) < reach(layer)
+
+
+def reach(layer: Any) -> int:
+    """Return the larger of a convolution's stride and padding (pixels); 0 for a 1×1 kernel."""
     if max(layer.kernel_size) == 1:
-        return False
-    return min(maps.shape[-2:]) < max(*layer.stride, *_padding(layer))
+        return 0
+    return max(*layer.stride, *_padding(layer))
 
 
 def look_through(model: nn.Module, images: torch.Tensor) -> None:

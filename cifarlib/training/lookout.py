@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..models.anatomy import CONVOLUTIONS, look_through, outgrows
+from ..models.anatomy import CONVOLUTIONS, look_through, outgrows, reach
 from ..utils.errors import first_line, lacks_memory
 from ..utils.progress import say
 
@@ -84,7 +84,9 @@ def watch(model: nn.Module) -> None:
         model.watched = True  # type: ignore[assignment]
         model.register_forward_pre_hook(Contiguous().before)
     for layer in model.modules():
-        if isinstance(layer, CONVOLUTIONS) and not hasattr(layer, "in_float32"):
+        # no map is narrower than one pixel: most layers need no hooks
+        may_outgrow = isinstance(layer, CONVOLUTIONS) and reach(layer) > 1
+        if may_outgrow and not hasattr(layer, "in_float32"):
             hooks = InFloat32()
             layer.in_float32 = hooks  # type: ignore[assignment]
             layer.register_forward_pre_hook(hooks.before)
