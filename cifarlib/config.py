@@ -140,17 +140,14 @@ class Budget:
                 )
             for init in by_init:
                 _check_name("init", init, INITS)
-            if set(by_init) != set(self.epochs):
-                raise ValueError(
-                    f"got epochs for {', '.join(self.epochs) or 'no init'} and lr for"
-                    f" {', '.join(self.lr) or 'no init'}, expected both for the same"
-                )
         checked: dict[str, Any] = {"epochs": {}, "lr": {}}
         for name in ("n_train", "n_valid", "n_test"):
             number = getattr(self, name)
             if number is not None:
                 checked[name] = whole_number(name, number, least=1)
         for init, number in self.epochs.items():
+            if init not in self.lr:
+                raise ValueError(f"got epochs of {init} and no lr of it, expected both")
             checked["epochs"][init] = whole_number(f"epochs of {init}", number, least=1)
         for init, rate in self.lr.items():
             checked["lr"][init] = _rate(f"lr of {init}", rate)

@@ -176,6 +176,8 @@ BUDGET = {
         ({"epochs": {"scratch": 0}}, "got epochs of scratch 0, expected a whole number, 1 or more"),
         ({"epochs": {"scrach": 1}}, "unknown init 'scrach': did you mean 'scratch'"),
         ({"lr": {"scratch": 0}}, "got lr of scratch 0, expected a number above 0"),
+        ({"lr": {}}, "got epochs of scratch and no lr of it, expected both"),
+        ({"epochs": 3}, 'got epochs 3, expected a dict by init, such as {"scratch": …}'),
     ],
 )
 def test_a_budget_that_cannot_be_is_refused(change, words):
