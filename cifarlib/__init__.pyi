@@ -3,12 +3,12 @@
 from .report import (
     plots as plots,
 )
-from .data.images import (
+from .data.cifar100 import (
     ImageSet as ImageSet,
     load_cifar100 as load_cifar100,
     split_folds as split_folds,
 )
-from .data.twins import (
+from .lessons.twins import (
     exact_twins as exact_twins,
     is_learned_from as is_learned_from,
     near_twins as near_twins,
@@ -16,7 +16,7 @@ from .data.twins import (
 from .data.folder import (
     read_picture as read_picture,
 )
-from .data.augment import (
+from .data.transforms import (
     eval_transform as eval_transform,
     policy_steps as policy_steps,
     train_transform as train_transform,
@@ -56,7 +56,7 @@ from .training.trainer import (
     Trainer as Trainer,
     fit as fit,
 )
-from .training.match import (
+from .lessons.transfer_learning import (
     frozen_features as frozen_features,
     race as race,
     train_all as train_all,
@@ -87,10 +87,10 @@ from .config import (
     Recipe as Recipe,
     grid as grid,
 )
-from .runs.record import (
+from .experiments.record import (
     Run as Run,
 )
-from .runs.store import (
+from .experiments.store import (
     find_run as find_run,
     find_superseded as find_superseded,
     largest_run as largest_run,
@@ -98,11 +98,11 @@ from .runs.store import (
     load_runs as load_runs,
     published_model_run as published_model_run,
 )
-from .runs.run import (
+from .experiments.run import (
     collect_runs as collect_runs,
     run as run,
 )
-from .report.published import (
+from .published.read import (
     literature as literature,
     measured_batch_norm as measured_batch_norm,
     measured_speeds as measured_speeds,
@@ -112,7 +112,7 @@ from .report.published import (
     published_curves as published_curves,
     published_table as published_table,
 )
-from .report.labels import (
+from .experiments.labels import (
     run_label as run_label,
 )
 from .report.curve_tables import (
@@ -125,11 +125,11 @@ from .report.curve_tables import (
     pairs_of_ends as pairs_of_ends,
     pairs_of_starts as pairs_of_starts,
 )
-from .report.trials import (
+from .lessons.small_images import (
     fit_table as fit_table,
     trial_table as trial_table,
 )
-from .report.audits import (
+from .lessons.behind_the_numbers.scores import (
     batch_norm_table as batch_norm_table,
     machines as machines,
     memory_effect as memory_effect,
@@ -140,18 +140,18 @@ from .report.audits import (
     tta_gains as tta_gains,
     validation_gaps as validation_gaps,
 )
-from .report.fair import (
+from .lessons.test_comparison.fair import (
     comparison_cells as comparison_cells,
     fair_pairs as fair_pairs,
     knob_table as knob_table,
     pairs_table as pairs_table,
     side_by_side as side_by_side,
 )
-from .report.costs import (
+from .lessons.test_comparison.costs import (
     cost_table as cost_table,
     training_costs as training_costs,
 )
-from .report.own_picture import (
+from .experiments.trained import (
     camera_picture as camera_picture,
     evidence_of as evidence_of,
     look_at as look_at,
@@ -161,11 +161,11 @@ from .report.own_picture import (
     trained_runs as trained_runs,
     upload_picture as upload_picture,
 )
-from .report.explorer import (
+from .tools.explorer.write import (
     explorer_frame as explorer_frame,
     write_explorer as write_explorer,
 )
-from .report.widgets import (
+from .lessons.data_exploration import (
     augmentation_explorer as augmentation_explorer,
     quiz as quiz,
 )

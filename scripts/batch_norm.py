@@ -28,7 +28,7 @@ from cifarlib import (
     train_transform,
 )
 from cifarlib.config import BUDGETS
-from cifarlib.runs.store import find_own_run
+from cifarlib.experiments.store import find_own_run
 from cifarlib.utils.files import atomic_path, ensure_folder
 
 COLUMNS = ["run", "statistics", "valid_loss", "valid_accuracy"]

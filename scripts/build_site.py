@@ -49,7 +49,7 @@ def add_explorer(folder: Path) -> str | None:
     That is where cifarlib, or a library that the explorer draws with, is not installed.
     """
     try:
-        from cifarlib.report.explorer import write_explorer
+        from cifarlib.tools.explorer.write import write_explorer
     except ModuleNotFoundError as error:
         print(f"no explorer on the site: {error}", file=sys.stderr)
         return None

@@ -26,10 +26,10 @@ from cifarlib import (
     make_loader,
     train_transform,
 )
-from cifarlib.__main__ import main
 from cifarlib.data import standin
-from cifarlib.data.images import canonical_order
-from cifarlib.runs.record import digest_of, read_record
+from cifarlib.data.cifar100 import canonical_order
+from cifarlib.experiments.record import digest_of, read_record
+from cifarlib.tools.command_line import main
 from cifarlib.utils.files import PACKAGE
 
 CPU = Device(torch.device("cpu"))

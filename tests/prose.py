@@ -15,7 +15,7 @@ from cifarlib import (
     published_curve,
     published_table,
 )
-from cifarlib.runs.store import find_published_run
+from cifarlib.experiments.store import find_published_run
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -16,7 +16,7 @@ from prose import NOTEBOOKS, ROOT, cells, outputs_in_words, prose
 
 from cifarlib import BACKBONES, Run, largest_run, published_table
 from cifarlib.config import IMAGE_SIZES
-from cifarlib.report.fair import KINDS
+from cifarlib.lessons.test_comparison.fair import KINDS
 
 NAMES = [
     "01_data_exploration",

@@ -437,8 +437,8 @@ HIDE = "import importlib.util as u; real = u.find_spec; u.find_spec = lambda nam
 LOOK = """
 u.find_spec = real
 import cifarlib
-from cifarlib.data.nearest import data_place
-from cifarlib.runs.store import own_folder
+from cifarlib.data.locate import data_place
+from cifarlib.experiments.store import own_folder
 from cifarlib.utils.files import ensure_folder
 print(len(cifarlib.load_runs()), cifarlib.__file__)
 for folder in (data_place().folder, own_folder()):

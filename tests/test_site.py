@@ -193,7 +193,7 @@ def test_the_explorer_is_linked_from_every_page_if_it_was_made(build_site, small
     page = made_of(build_site, small)
     assert not page.select('.books a[href="explorer.html"]')
     explorer = SimpleNamespace(write_explorer=lambda path, home: path.write_text(home))
-    monkeypatch.setitem(sys.modules, "cifarlib.report.explorer", explorer)
+    monkeypatch.setitem(sys.modules, "cifarlib.tools.explorer.write", explorer)
     build_site.build(small, small.parent / "site", search=False)
     assert read(small.parent / "site/01_one.html").select('.books a[href="explorer.html"]')
     assert (small.parent / "site/explorer.html").read_text() == "index.html"

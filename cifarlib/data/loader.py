@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..utils.checks import whole_number
 from ..utils.errors import last_line
 from ..utils.signals import interrupt_waits
-from .images import ImageSet
+from .cifar100 import ImageSet
 
 MOST_WORKERS = 4  # by default
 WORKERS_NICE = 10  # a tenth of the share that a process gets as it comes

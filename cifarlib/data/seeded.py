@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from ..utils.checks import whole_number
-from .augment import A  # albumentations, told not to ask online for news
+from .transforms import A  # albumentations, told not to ask online for news
 
 
 def seeded(

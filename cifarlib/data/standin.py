@@ -8,7 +8,7 @@ import functools
 import numpy as np
 
 from . import facts
-from .sources import Pictures, with_superclasses
+from .official import Pictures, with_superclasses
 
 SIDE = 32  # pixels
 CHUNK = 5000  # pictures drawn at a time

@@ -15,13 +15,7 @@ from ..utils.checks import whole_number
 from ..utils.errors import lacks_memory, last_line, unknown
 from .modes import evaluating
 from .normalization import remember_normalization
-from .weights import (
-    Weights,
-    find_weights,
-    pretrained_config,
-    read_weights,
-    weights_of_state,
-)
+from .weights import Weights, find_weights, pretrained_config, read_weights, weights_of_state
 
 Pretrained = bool | str | Path | Weights | Mapping[str, torch.Tensor] | nn.Module
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from ..config import IMAGE_SIZES
-from ..runs.record import Run
-from .published import published_backbones, published_curve
+from ..experiments.record import Run
+from ..published.read import published_backbones, published_curve
 
 Runs = Mapping[str, Run | None]  # by name; None is open
 PAIR = ["image_size", "backbone", "whose", "first", "second"]

@@ -8,8 +8,8 @@ import pytest
 from cifarlib import ImageSet, load_runs, published_curve
 from cifarlib.data.facts import CLASSES, FINGERPRINTS, SUPERCLASS_OF, SUPERCLASSES
 from cifarlib.evaluation.metrics import superclass_confusion
-from cifarlib.report.explorer import write_explorer
-from cifarlib.report.explorer_data import explored_runs
+from cifarlib.tools.explorer.data import explored_runs
+from cifarlib.tools.explorer.write import write_explorer
 
 FAMILIES = list(SUPERCLASSES)
 FAMILY_OF = np.array([FAMILIES.index(SUPERCLASS_OF[name]) for name in CLASSES])

@@ -18,7 +18,8 @@ from PIL import Image
 from quiet_server import QuietServer
 
 from cifarlib import load_cifar100
-from cifarlib.data import facts, sources, standin
+from cifarlib.data import facts, standin
+from cifarlib.data import official as sources
 from cifarlib.utils.files import file_digest
 
 N = {"train": 600, "test": 200}

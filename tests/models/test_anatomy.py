@@ -5,14 +5,7 @@ import timm
 import torch
 from torch import nn
 
-from cifarlib import (
-    block_table,
-    create_model,
-    filter_structure,
-    idle_share,
-    map_sides,
-    model_table,
-)
+from cifarlib import block_table, create_model, filter_structure, idle_share, map_sides, model_table
 
 
 def test_the_series_backbones_have_their_published_sizes():

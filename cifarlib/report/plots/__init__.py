@@ -1,6 +1,6 @@
 """Every figure of the series, in one style, with one colour and marker a backbone."""
 
-from .audits import (
+from ...lessons.behind_the_numbers.rows import (
     gaps_figure,
     intervals_figure,
     memory_figure,
@@ -8,17 +8,16 @@ from .audits import (
     tta_figure,
     twins_figure,
 )
-from .costs import costs_figure
-from .curves import best_by_size, curve_panels, learning_rates, match, pairs_figure
-from .digest import digest
-from .exploration import class_wall, flips_figure, policy_curves, quiz_figure, spectra_figure
-from .failures import calibration_figure, evidence_figure, families_figure, top5_chart
-from .literature import literature_line
-from .pictures import picture_grid
-from .results import confusion, results_figure
-from .riddle import riddle_figure
-from .sketches import block_sketches
-from .style import (
+from ...lessons.curves import best_by_size, curve_panels, learning_rates, match, pairs_figure
+from ...lessons.data_augmentation import (
+    class_wall,
+    flips_figure,
+    policy_curves,
+    quiz_figure,
+    spectra_figure,
+)
+from ...lessons.digest import digest
+from ...lessons.figures import (
     COLORS,
     MARKERS,
     SPARE_COLORS,
@@ -30,6 +29,18 @@ from .style import (
     show_source,
     use_style,
 )
+from ...lessons.test_comparison.failures import (
+    calibration_figure,
+    evidence_figure,
+    families_figure,
+    top5_chart,
+)
+from ...lessons.test_comparison.literature import literature_line
+from ...lessons.test_comparison.results import confusion, results_figure
+from ...lessons.training_from_scratch.blocks import block_sketches
+from .costs import costs_figure
+from .pictures import picture_grid
+from .riddle import riddle_figure
 from .trials import gains_figure, trial_curves, trials_figure
 
 __all__ = [

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ...config import BACKBONES
-from .style import WIDTH, look, percent_axis
+from ...lessons.figures import WIDTH, look, percent_axis
 
 # where the image size stands beside its mark, in points of type, so that none covers another
 ABOVE = ((0, 7), "center")

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from .style import WIDTH
+from ...lessons.figures import WIDTH
 
 
 def picture_grid(

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...runs.record import Run
-from ..published import measured_weight_scale, published_curve
-from .style import COLORS, WIDTH, look, percent_axis
+from ...experiments.record import Run
+from ...lessons.figures import COLORS, WIDTH, look, percent_axis
+from ...published.read import measured_weight_scale, published_curve
 
 CELL = ("ResNet18", 32, "imagenet")  # what the riddle's runs are of
 LOOKS = ("--", "--o", "-", "-o")  # of the four runs, in their order

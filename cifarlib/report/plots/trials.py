@@ -6,9 +6,9 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ...runs.record import Run
-from ..trials import points_over
-from .style import COLORS, SPARE_COLORS, WIDTH, marked, percent_axis
+from ...experiments.record import Run
+from ...lessons.figures import COLORS, SPARE_COLORS, WIDTH, marked, percent_axis
+from ...lessons.small_images import points_over
 
 LINES = ("-", "--", ":")
 

@@ -1,0 +1,92 @@
+"""The pictures of a run: loaded at its size, split, and cut to its budget."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..config import BUDGETS, Experiment
+from ..data.cifar100 import (
+    SIDE,
+    ImageSet,
+    data_name,
+    in_canonical_order,
+    load_cifar100,
+    split_folds,
+)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The images of a run, in three parts."""
+
+    train: ImageSet  # what is learned from
+    valid: ImageSet  # what validates each epoch
+    test: ImageSet  # what is tested once
+    cifar100: bool  # whether all are true CIFAR-100's
+
+    @property
+    def name(self) -> str:
+        """The data's true name, for the record."""
+        return data_name(self.train.source, cifar100=self.cifar100)
+
+
+def load_data(image_size: int = SIDE) -> tuple[ImageSet, ImageSet]:
+    """Return (train, test) for a run: CIFAR-100, or one's own pictures at the run's image size."""
+    train = load_cifar100("train", side=image_size)
+    test = load_cifar100("test", side=image_size)
+    return train, test
+
+
+def ready_data(data: Sequence[ImageSet]) -> tuple[ImageSet, ImageSet]:
+    """Return (train, test) that somebody hands in as a run takes them: in canonical order.
+
+    A budget takes the first so many of each: of a set that comes class by class that would be one
+    class. Raises ValueError for what is not two image sets, for one without images, for arrays that
+    were made unfit after the sets were, and where the two have other classes, or in another order.
+    """
+    kinds = [type(data).__name__]
+    if isinstance(data, tuple | list):
+        kinds = [type(images).__name__ for images in data]
+    if kinds != ["ImageSet", "ImageSet"]:
+        got = ", ".join(kinds[:4])
+        raise ValueError(f"got data of {got or 'nothing'}, expected (train, test), two ImageSets")
+    train, test = data
+    for images in data:
+        images.check()
+        if len(images) == 0:
+            raise ValueError("got a set without images, expected some to learn from and to test")
+    if train.classes != test.classes:
+        raise ValueError(
+            f"the training set's classes are not the test set's: {_first_difference(train, test)}"
+        )
+    return in_canonical_order(train), in_canonical_order(test)
+
+
+def _first_difference(train: ImageSet, test: ImageSet) -> str:
+    if len(train.classes) != len(test.classes):
+        return f"{len(train.classes)} and {len(test.classes)} of them"
+    pairs = zip(train.classes, test.classes, strict=True)
+    number, (one, other) = next(
+        (number, pair) for number, pair in enumerate(pairs) if pair[0] != pair[1]
+    )
+    return f"number {number} is {one!r} and {other!r}"
+
+
+def split_parts(
+    experiment: Experiment,
+    train: ImageSet,
+    test: ImageSet,
+    *,
+    cifar100: bool,
+) -> Parts:
+    """Return as many images of each part as the budget allows; fold 0 validates.
+
+    cifar100: whether both sets are true CIFAR-100's (see data_id).
+    """
+    budget = BUDGETS[experiment.budget]
+    kept, held_out = split_folds(train)
+    return Parts(
+        train=kept[: budget.n_train],
+        valid=held_out[: budget.n_valid],
+        test=test[: budget.n_test],
+        cifar100=cifar100,
+    )

@@ -1,0 +1,1 @@
+"""What was published: records, tables and nets, and what reads the tables."""

@@ -1,0 +1,1 @@
+"""What makes and keeps records, and the command line."""

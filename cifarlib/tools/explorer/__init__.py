@@ -1,0 +1,1 @@
+"""The explorer: one page with every curve, score, answer and test image."""
