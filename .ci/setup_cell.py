@@ -43,15 +43,15 @@ import cifarlib
 import IPython
 import matplotlib.pyplot as plt
 import torch
-from cifarlib import plots
+from cifarlib.lessons import figures
 
-plots.use_style()
+figures.use_style()
 assert cifarlib.__file__.startswith(os.getcwd()), cifarlib.__file__
 assert "inline" in plt.get_backend(), plt.get_backend()
 run = cifarlib.load_runs()[0]
 plt.plot(run.history["epoch"], run.history["valid_accuracy"])
 display(run.history.tail(2))
-plots.show_source(cifarlib.evaluate)
+figures.show_source(cifarlib.evaluate)
 print("set-up cell: good, torch", torch.__version__, "IPython", IPython.__version__)
 """
 

@@ -1,17 +1,17 @@
 """Small pictures that every test can afford."""
 
+import hashlib
 import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from helpers import small_set
+from helpers import SMOKE, picture_file, small_set
 from PIL import Image
 
-from cifarlib import ImageSet
-from cifarlib.data import facts, loader, standin
-from cifarlib.data import official as sources
+from cifarlib import ImageSet, Run, run
+from cifarlib.data import arrays, facts, loader, standin
 
 # as in a shell script's background; but the tests interrupt runs
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -32,7 +32,7 @@ def generate_once():
     generate = standin.generate
     kept = {}
 
-    def once(split: str, *, counts: dict[str, int] = facts.COUNTS) -> sources.Pictures:
+    def once(split: str, *, counts: dict[str, int] = facts.COUNTS) -> arrays.Pictures:
         key = (split, counts[split])
         if key not in kept:
             kept[key] = generate(split, counts=counts)
@@ -102,3 +102,44 @@ def photo() -> np.ndarray:
     """A smooth colourful picture, uint8 (32, 32, 3), with no black in it."""
     y, x = np.mgrid[0:32, 0:32]
     return np.stack([60 + 5 * x, 60 + 5 * y, 120 + 2 * x + y], axis=-1).astype(np.uint8)
+
+
+@pytest.fixture
+def cup(tmp_path) -> Path:
+    """A picture file."""
+    path = tmp_path / "cup.png"
+    path.write_bytes(picture_file())
+    return path
+
+
+# --- one finished run that the tests of records share, and empty folders for their copies ---------
+
+
+@pytest.fixture(scope="session")
+def finished(train, test, tmp_path_factory) -> Run:
+    """A finished smoke run on the stand-in."""
+    folder = tmp_path_factory.mktemp("runs")
+    return run(SMOKE, runs_dir=folder, data=(train, test), progress=False)
+
+
+@pytest.fixture
+def as_true(finished, monkeypatch) -> None:
+    """The finished run's pictures and labels pass for CIFAR-100's."""
+    data = finished.provenance["data"]
+    fingerprints = {}
+    for part, count in data["counts"].items():
+        fingerprints[part] = {str(count): data["fingerprints"][part]}
+    monkeypatch.setattr(facts, "PART_FINGERPRINTS", fingerprints)
+    labels = finished.predictions()["labels"].astype("<u2").tobytes()
+    digest = hashlib.sha256(labels).hexdigest()
+    monkeypatch.setattr(facts, "TEST_LABELS_SHA256", {str(data["counts"]["test"]): digest})
+
+
+@pytest.fixture
+def own(as_true, monkeypatch, tmp_path) -> Path:
+    """An empty folder of one's own runs, beside an empty one of published records."""
+    (tmp_path / "published").mkdir()
+    monkeypatch.setattr("cifarlib.experiments.store.PUBLISHED", tmp_path / "published")
+    monkeypatch.setattr("cifarlib.experiments.store.SUPERSEDED", tmp_path / "superseded")
+    monkeypatch.setenv("CIFARLIB_RUNS", str(tmp_path / "own"))
+    return tmp_path / "own"

@@ -1,6 +1,8 @@
 """What several test files need; importable, so that a process of its own can call it."""
 
+import contextlib
 import importlib.util
+import io
 import json
 import multiprocessing
 import os
@@ -9,7 +11,9 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -26,15 +30,19 @@ from cifarlib import (
     make_loader,
     train_transform,
 )
+from cifarlib.config import IMAGE_SIZES
 from cifarlib.data import standin
 from cifarlib.data.cifar100 import canonical_order
 from cifarlib.experiments.record import digest_of, read_record
+from cifarlib.experiments.store import find_published_run
+from cifarlib.published.read import published_backbones
 from cifarlib.tools.command_line import main
 from cifarlib.utils.files import PACKAGE
 
 CPU = Device(torch.device("cpu"))
 PLAIN_CPU = Device(torch.device("cpu"), fast=False)
 SCRIPTS = PACKAGE.parent / "scripts"
+RESNET18 = "ResNet18-32px-scratch-writeup"  # a record that is published
 NOWHERE = "http://127.0.0.1:9"  # an address at which nobody listens
 # test_resnet is timm's smallest ResNet, of 0.4 million parameters
 SMOKE = Experiment("test_resnet", 32, "scratch", "smoke")
@@ -212,3 +220,30 @@ def be_command_line(
         resource.setrlimit(resource.RLIMIT_FSIZE, (size_limit, size_limit))
     sys.argv = ["cifarlib", *map(str, arguments)]
     sys.exit(main())
+
+
+def runs_of(init: str, *, record: str) -> dict:
+    """Return what a notebook collects: one recorded run at 32 px, all else open."""
+    runs = {size: dict.fromkeys(published_backbones()) for size in IMAGE_SIZES}
+    runs[32]["ResNet18"] = find_published_run(record)
+    assert runs[32]["ResNet18"].experiment.init == init
+    return runs
+
+
+def picture_file() -> bytes:
+    """Return a PNG of 50 × 40 pixels, all red."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (50, 40), "red").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def full_disk():
+    """Let no file of this process grow beyond a kilobyte."""
+    resource = pytest.importorskip("resource", reason="the limit is POSIX's")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -8,14 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from cifarlib import (
-    distance_to_published,
-    find_superseded,
-    measured_batch_norm,
-    published_curve,
-    published_table,
-)
-from cifarlib.experiments.store import find_published_run
+from cifarlib.experiments.store import find_published_run, find_superseded
+from cifarlib.lessons.curves import distance_to_published
+from cifarlib.published.read import measured_batch_norm, published_curve, published_table
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -1,6 +1,7 @@
 """What readers of the notebooks rely on: order, size, language, a closed test set."""
 
 import ast
+import importlib
 import itertools
 import json
 import os
@@ -14,9 +15,11 @@ import pytest
 from helpers import small_set
 from prose import NOTEBOOKS, ROOT, cells, outputs_in_words, prose
 
-from cifarlib import BACKBONES, Run, largest_run, published_table
+from cifarlib import BACKBONES, Run
 from cifarlib.config import IMAGE_SIZES
+from cifarlib.experiments.store import largest_run
 from cifarlib.lessons.test_comparison.fair import KINDS
+from cifarlib.published.read import published_table
 
 NAMES = [
     "01_data_exploration",
@@ -191,6 +194,14 @@ def test_the_first_cells_are_short(path):
     assert len(set_up.splitlines()) <= 26
     lines = [line for line in imports.splitlines() if line.startswith(("import", "from"))]
     assert len(lines) < 10
+
+
+@of_each_notebook
+def test_a_lesson_offers_what_its_notebook_uses_and_no_more(path):
+    lesson = importlib.import_module(f"cifarlib.lessons.{path.stem[3:]}")
+    sources = [cell["source"] for cell in cells(path)]
+    used = set(re.findall(r"\blesson\.(\w+)", "\n".join([*sources, *answers(path)])))
+    assert used == set(lesson.__all__)
 
 
 def answers(path: Path) -> list[str]:

@@ -16,19 +16,21 @@ import cifarlib.__main__
 
 PACKAGE = Path(cifarlib.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-# a wing imports only from itself and from those to its left
-ORDER = [
+# a part imports only from itself and from those before it; lessons and tools do not know each other
+LIBRARY = [
     "utils",
     "config",
+    "published",
     "data",
     "models",
     "training",
     "evaluation",
-    "runs",
-    "report",
-    "arguments",
-    "__main__",
+    "experiments",
 ]
+ALLOWED = {part: LIBRARY[: place + 1] for place, part in enumerate(LIBRARY)}
+ALLOWED["lessons"] = [*LIBRARY, "lessons"]
+ALLOWED["tools"] = [*LIBRARY, "tools"]
+ALLOWED["__main__"] = ["tools"]
 HEAVY = {"torch", "timm", "cv2", "albumentations"}
 
 
@@ -37,8 +39,8 @@ def name_of(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
 
-def wings_imported(path: Path) -> Iterator[str]:
-    """Yield from which of the package's wings a module imports."""
+def parts_imported(path: Path) -> Iterator[str]:
+    """Yield from which of the package's parts a module imports, anywhere in it."""
     folder = path.relative_to(PACKAGE).parent.parts
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -56,10 +58,9 @@ def wings_imported(path: Path) -> Iterator[str]:
     [path for path in MODULES if path.parent != PACKAGE or path.stem != "__init__"],
     ids=name_of,
 )
-def test_a_wing_imports_only_from_itself_and_those_before_it(path):
-    wing = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    allowed = ORDER[: ORDER.index(wing) + 1]
-    assert set(wings_imported(path)) <= {*allowed, "__version__"}
+def test_a_part_imports_only_from_itself_and_those_before_it(path):
+    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    assert set(parts_imported(path)) <= {*ALLOWED[part], "__version__"}
 
 
 # --- public names ---------------------------------------------------------------------------------
@@ -126,3 +127,16 @@ def test_help_and_results_load_nothing_heavy(arguments):
     assert done.returncode == 0, done.stderr
     assert done.stdout
     assert not HEAVY & set(json.loads(done.stderr))
+
+
+@pytest.mark.slow
+def test_nothing_of_the_library_loads_matplotlib():
+    names = []
+    for path in MODULES:
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        if parts[1].removesuffix(".py") in LIBRARY:
+            names.append(".".join(parts).removesuffix(".__init__"))
+    code = f"import importlib, sys; [importlib.import_module(name) for name in {names}]"
+    code += "; sys.exit('matplotlib' in sys.modules)"
+    assert len(names) > len(LIBRARY)
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,8 +1,11 @@
-"""Images and labels as arrays: what they must be, and how images are made square."""
+"""Images and labels as arrays: how they are handed over, what they must be, how squared."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from . import facts
 
 
 class Whites(NamedTuple):
@@ -11,6 +14,34 @@ class Whites(NamedTuple):
     integers: int | None = None
     floats: int | None = None
     told: str = ""  # in words, with the image that it hangs on where that is one alone
+
+
+class Pictures(NamedTuple):
+    """What a source hands over: pictures, labels and names, with superclasses if there are any."""
+
+    images: np.ndarray  # uint8 (N, H, W, 3), RGB
+    labels: np.ndarray  # int64 (N,)
+    classes: tuple[str, ...]  # their names
+    coarse_labels: np.ndarray | None = None  # int64 (N,), of the superclasses
+    superclasses: tuple[str, ...] | None = None  # their names
+    whites: Whites | None = None  # of grey images of more than 8 bits, if there are any
+
+
+def with_superclasses(
+    images: np.ndarray,
+    labels: Sequence[int] | np.ndarray,
+    classes: tuple[str, ...],
+) -> Pictures:
+    """Return Pictures, with the 20 superclasses if the classes are CIFAR-100's."""
+    pictures = Pictures(images, np.asarray(labels, dtype=np.int64), classes)
+    if classes != facts.CLASSES:
+        return pictures
+    superclasses = tuple(sorted(facts.SUPERCLASSES))
+    coarse_of = np.array([superclasses.index(facts.SUPERCLASS_OF[name]) for name in classes])
+    return pictures._replace(
+        coarse_labels=coarse_of[pictures.labels],
+        superclasses=superclasses,
+    )
 
 
 def check_images(got: Any) -> np.ndarray:

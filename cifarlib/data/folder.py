@@ -14,8 +14,7 @@ from PIL import ExifTags, Image
 
 from ..utils.errors import first_line, unknown
 from . import facts
-from .arrays import Whites
-from .official import Pictures, with_superclasses
+from .arrays import Pictures, Whites, with_superclasses
 
 # what systems leave among pictures, besides what begins with a point
 NOT_PICTURES = {

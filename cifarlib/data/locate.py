@@ -10,8 +10,8 @@ from typing import NamedTuple
 from ..utils.errors import unknown
 from ..utils.files import expanded, user_folder
 from ..utils.online import hub_endpoint, silent, silent_hub
-from . import facts, folder, standin
-from . import official as sources
+from . import facts, folder, hub, official, standin
+from .arrays import Pictures
 
 VARIABLE = "CIFARLIB_DATA"
 SOURCES = ("auto", "official", "folder", "hub", "stand-in")
@@ -24,7 +24,7 @@ ADVICE = (
 class Found(NamedTuple):
     """Pictures, the source's name and why it was taken."""
 
-    pictures: sources.Pictures
+    pictures: Pictures
     source: str
     reason: str
 
@@ -70,7 +70,7 @@ def data_in_words(root: str | Path | None = None) -> str:
             f"your own pictures in {place.folder}: {counts['train']:,} to learn from,"
             f" {counts['test']:,} to test"
         )
-    if sources.find_official(place.folder):
+    if official.find_official(place.folder):
         return f"CIFAR-100, the official files in {place.folder}"
     if place.named_by:
         raise _nothing_in(place)
@@ -82,7 +82,7 @@ def data_in_words(root: str | Path | None = None) -> str:
 def is_at_hand(root: str | Path | None = None) -> bool:
     """Say whether pictures are in the data folder, so that nothing needs to be downloaded."""
     place = data_place(root)
-    return place.holds_own_pictures or sources.find_official(place.folder) is not None
+    return place.holds_own_pictures or official.find_official(place.folder) is not None
 
 
 def count_own_pictures(root: str | Path | None = None) -> dict[str, int] | None:
@@ -163,10 +163,10 @@ def _own_pictures(split: str, root: Path, side: int) -> Found:
 
 
 def _official(split: str, root: Path) -> Found | None:
-    place = sources.find_official(root)
+    place = official.find_official(root)
     if place is None:
         return None
-    pictures = sources.read_official(place, split)
+    pictures = official.read_official(place, split)
     return Found(pictures, "official", "the official files, MD5 verified")
 
 
@@ -176,17 +176,17 @@ def _download_official(split: str, root: Path, *, patient: bool) -> Found:
     if why:
         raise ConnectionError(f"{host}: {why}")
     try:
-        pictures = sources.download_official(root, split, patient=patient)
+        pictures = official.download_official(root, split, patient=patient)
     except ConnectionError as error:
         raise ConnectionError(f"{host}: {error}") from None
     return Found(pictures, "official", f"downloaded from {host}")
 
 
 def _cached_hub(split: str) -> Found | None:
-    path = sources.cached_hub_file(split)
+    path = hub.cached_hub_file(split)
     if path is None or not _has_pyarrow():
         return None
-    return Found(sources.read_hub_file(path), "hub", "downloaded from the hub before")
+    return Found(hub.read_hub_file(path), "hub", "downloaded from the hub before")
 
 
 def _download_hub(split: str) -> Found:
@@ -195,7 +195,7 @@ def _download_hub(split: str) -> Found:
     if why:
         raise ConnectionError(f"{host}: {why}")
     try:
-        pictures = sources.read_hub_file(sources.download_hub_file(split))
+        pictures = hub.read_hub_file(hub.download_hub_file(split))
     except ConnectionError as error:
         raise ConnectionError(f"{host}: {error}") from None
     return Found(pictures, "hub", f"downloaded from {host}")
@@ -206,7 +206,7 @@ def _host(url: str) -> str:
 
 
 def _in_hub_cache() -> bool:
-    return _has_pyarrow() and all(sources.cached_hub_file(split) for split in facts.SPLITS)
+    return _has_pyarrow() and all(hub.cached_hub_file(split) for split in facts.SPLITS)
 
 
 def _hub_can_serve() -> bool:
@@ -254,8 +254,8 @@ def _nearest_place(root: Path) -> str:
 
 def _holds_any(path: Path) -> bool:
     """Say whether a folder looks like one that pictures can be read from."""
-    official = [path / sources.OFFICIAL_FOLDER, path / sources.ARCHIVE]
-    official += [path / name for name in facts.FILE_MD5 if name not in facts.COUNTS]
+    files = [path / official.OFFICIAL_FOLDER, path / official.ARCHIVE]
+    files += [path / name for name in facts.FILE_MD5 if name not in facts.COUNTS]
     return all((path / split).exists() for split in facts.SPLITS) or any(
-        place.exists() for place in official
+        file.exists() for file in files
     )

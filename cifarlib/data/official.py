@@ -1,22 +1,16 @@
-"""The places CIFAR-100 can come from: the official files, their host, the hub."""
+"""The official files of CIFAR-100: in a folder, in their archive, or from their host."""
 
 import contextlib
-import functools
 import io
 import os
 import pickle
 import shutil
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import torch
-from huggingface_hub import hf_hub_download, try_to_load_from_cache
-from PIL import Image
 
-from ..utils.errors import last_line
 from ..utils.files import (
     clear_left_overs,
     ensure_folder,
@@ -24,10 +18,9 @@ from ..utils.files import (
     raise_if_disk_is_full,
     temporary_name,
 )
-from ..utils.online import hub_endpoint, within
 from ..utils.progress import progress_bar
 from . import facts
-from .arrays import Whites
+from .arrays import Pictures, with_superclasses
 
 OFFICIAL_FOLDER = "cifar-100-python"
 ARCHIVE = "cifar-100-python.tar.gz"
@@ -35,38 +28,6 @@ STALL_SECONDS = 4  # without a byte; it is tried twice
 WATCHED_SECONDS = 8  # before a host can be called slow
 SLOW_BYTES = 300_000  # a second; readers report 70 kB/s at times
 DEAD_BYTES = 10_000  # a second: at which it would take five hours
-MOST_HUB_SECONDS = 600  # for the hub's whole attempt, which its client alone watches
-
-
-class Pictures(NamedTuple):
-    """What a source hands over: pictures, labels and names, with superclasses if there are any."""
-
-    images: np.ndarray  # uint8 (N, H, W, 3), RGB
-    labels: np.ndarray  # int64 (N,)
-    classes: tuple[str, ...]  # their names
-    coarse_labels: np.ndarray | None = None  # int64 (N,), of the superclasses
-    superclasses: tuple[str, ...] | None = None  # their names
-    whites: Whites | None = None  # of grey images of more than 8 bits, if there are any
-
-
-def with_superclasses(
-    images: np.ndarray,
-    labels: Sequence[int] | np.ndarray,
-    classes: tuple[str, ...],
-) -> Pictures:
-    """Return Pictures, with the 20 superclasses if the classes are CIFAR-100's."""
-    pictures = Pictures(images, np.asarray(labels, dtype=np.int64), classes)
-    if classes != facts.CLASSES:
-        return pictures
-    superclasses = tuple(sorted(facts.SUPERCLASSES))
-    coarse_of = np.array([superclasses.index(facts.SUPERCLASS_OF[name]) for name in classes])
-    return pictures._replace(
-        coarse_labels=coarse_of[pictures.labels],
-        superclasses=superclasses,
-    )
-
-
-# --- the official files -------------------------------------------------------------------------
 
 
 def find_official(root: Path) -> Path | None:
@@ -199,68 +160,3 @@ def _give_up_when_slow(bar, slowest: int) -> None:
             raise ConnectionError(f"{bar.n / seconds / 1000:.0f} kB/s is too slow")
 
     bar.update = watched
-
-
-# --- the hub ------------------------------------------------------------------------------------
-
-
-def cached_hub_file(split: str) -> Path | None:
-    """Return the hub's parquet file where its client has downloaded it before, else None."""
-    path = try_to_load_from_cache(facts.HUB_REPOSITORY, _parquet(split), repo_type="dataset")
-    # None where it was never asked for, a mark where the hub was found to lack it
-    if not isinstance(path, str):
-        return None
-    return Path(path)
-
-
-def download_hub_file(split: str) -> Path:
-    """Fetch the hub's parquet file into its client's cache.
-
-    Raises ConnectionError where it is not to be had within MOST_HUB_SECONDS, OSError for a full
-    disk.
-    """
-    fetch = functools.partial(
-        hf_hub_download,
-        facts.HUB_REPOSITORY,
-        _parquet(split),
-        repo_type="dataset",
-        endpoint=hub_endpoint(),
-        etag_timeout=STALL_SECONDS,
-    )
-    try:
-        path = within(MOST_HUB_SECONDS, fetch)
-    except Exception as error:  # the hub's client raises a dozen kinds, all of them "not to be had"
-        raise_if_disk_is_full(error, facts.HUB_REPOSITORY)
-        raise ConnectionError(
-            f"could not download {facts.HUB_REPOSITORY}: {last_line(error)}"
-        ) from None
-    return Path(path)
-
-
-def read_hub_file(path: Path) -> Pictures:
-    """Read one split of the hub's parquet copy; needs pyarrow.
-
-    Raises ConnectionError where that is not installed, ValueError for a damaged file.
-    """
-    try:
-        import pyarrow.parquet  # optional
-    except ImportError:
-        raise ConnectionError(
-            f"could not read {facts.HUB_REPOSITORY}: pip install pyarrow"
-        ) from None
-    try:
-        table = pyarrow.parquet.read_table(path, columns=["img", "fine_label"]).to_pydict()
-        images = [_from_png(row["bytes"]) for row in table["img"]]
-    except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
-        raise ValueError(f"{path} is damaged ({last_line(error)}): delete it") from None
-    return with_superclasses(np.stack(images), table["fine_label"], facts.CLASSES)
-
-
-def _parquet(split: str) -> str:
-    return f"cifar100/{split}-00000-of-00001.parquet"
-
-
-def _from_png(data: bytes) -> np.ndarray:
-    """Return a picture of the hub's, uint8 (32, 32, 3)."""
-    with Image.open(io.BytesIO(data)) as picture:
-        return np.asarray(picture.convert("RGB"))

@@ -8,7 +8,7 @@ import functools
 import numpy as np
 
 from . import facts
-from .official import Pictures, with_superclasses
+from .arrays import Pictures, with_superclasses
 
 SIDE = 32  # pixels
 CHUNK = 5000  # pictures drawn at a time

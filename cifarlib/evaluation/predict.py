@@ -135,3 +135,24 @@ def score(
         "probabilities": probabilities.round(3).astype(np.float16),
     }
     return results, predictions
+
+
+def frozen_features(
+    model: Any,
+    batches: Iterable,
+    device: Device,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what a net makes of pictures before its head: float32 (N, features), labels (N,).
+
+    batches: (images uint8 or float (N, 3, S, S), labels int64 (N,)). The net is not changed, nor
+    the mode of any part of it.
+    """
+    device.place(model)
+    features = []
+    labels = []
+    with evaluating(model), torch.inference_mode():
+        for images, answers in batches:
+            maps = model.forward_features(device.prepare(images))
+            features.append(model.forward_head(maps, pre_logits=True).float())
+            labels.append(device.prepare_labels(answers))
+    return torch.cat(features).clone(), torch.cat(labels).clone()

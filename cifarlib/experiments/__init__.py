@@ -1,1 +1,1 @@
-"""Experiments carried out: run, recorded, found again, checked, published."""
+"""Experiments: run, recorded, found again, and their trained nets asked."""

@@ -1,11 +1,18 @@
-"""How a run is called in tables and figures."""
+"""What a run is called in tables and figures, and a backbone's colour and marker."""
 
-from ..config import BUDGETS, Experiment
+from collections.abc import Sequence
+from typing import Any
+
+from ..config import BACKBONES, BUDGETS, Experiment
 from .record import Run
 
 SCALE = "writeup"  # the budget of all that needs no other word
 STARTS = {"scratch": "scratch", "imagenet": "fine-tuned"}
-
+COLORS = dict(zip(BACKBONES, ("#c0392b", "#e69f00", "#0072b2", "#009e73", "#cc79a7"), strict=True))
+MARKERS = dict(zip(BACKBONES, "so^Dv", strict=True))
+# for other backbones than the series'
+SPARE_COLORS = ("#56b4e9", "#7b4173", "#8c6d31", "#636363", "#17becf")
+SPARE_MARKERS = "PX*<>"
 # what a label says where an experiment is not the write-up's own
 STEM_LABELS = {"cifar": "CIFAR stem"}
 POLICY_LABELS = {"natural": "natural", "none": "no augmentation"}
@@ -15,13 +22,6 @@ RECIPE_LABELS = {"onecycle": "one-cycle"}
 def cell_label(backbone: str, image_size: int, init: str) -> str:
     """Return a cell's name for readers: "ResNet18 32 px scratch"."""
     return f"{backbone} {image_size} px {STARTS[init]}"
-
-
-def p_in_words(p: float, decimals: int = 3) -> str:
-    """Return a p-value as it is written in tables."""
-    if p < 0.001:
-        return "< 0.001"
-    return f"{p:.{decimals}f}"
 
 
 def run_label(run: Run) -> str:
@@ -56,3 +56,14 @@ def _budget_label(experiment: Experiment) -> str:
     if budget.n_train is None:
         return f"{budget.epochs[experiment.init]} epochs"
     return f"{budget.n_train:,} pictures"
+
+
+def look(backbone: str, among: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a backbone's colour and marker; others than the series' get spare ones, in order."""
+    if backbone in COLORS:
+        return {"color": COLORS[backbone], "marker": MARKERS[backbone]}
+    others = [name for name in among if name not in COLORS]
+    place = 0
+    if backbone in others:
+        place = others.index(backbone) % len(SPARE_COLORS)
+    return {"color": SPARE_COLORS[place], "marker": SPARE_MARKERS[place]}

@@ -216,7 +216,8 @@ def code_version() -> dict[str, Any]:
         return unknown
     commit = _answer("git", "rev-parse", "HEAD")
     # published records are no code: a run's own may be among them before the next one begins
-    changes = _answer("git", "status", "--porcelain", "--", ".", ":!published")
+    records = [f":!published/{folder}" for folder in ("records", "superseded", "models")]
+    changes = _answer("git", "status", "--porcelain", "--", ".", *records)
     if commit is None or changes is None:
         return unknown
     return {"commit": commit, "dirty": changes != ""}

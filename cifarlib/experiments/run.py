@@ -4,7 +4,7 @@ import contextlib
 import os
 import platform
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,39 +14,23 @@ from filelock import FileLock, Timeout
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ..config import BACKBONES, HISTORY, RECIPES, Experiment, timm_name
+from ..config import HISTORY, RECIPES, Experiment, timm_name
 from ..data.cifar100 import ImageSet, data_id
 from ..data.loader import make_loader
 from ..data.locate import data_place
 from ..data.transforms import check_steps, eval_transform, train_transform
 from ..evaluation.predict import score
 from ..models.backbones import create_model
-from ..models.weights import (
-    MissingWeights,
-    Weights,
-    digest_of_tensors,
-    find_weights,
-    halved,
-    pack_weights,
-)
+from ..models.weights import Weights, digest_of_tensors, find_weights, halved, pack_weights
 from ..training.checkpoint import peek_state
 from ..training.device import choose_device
 from ..training.trainer import Trainer, copy_to_cpu, fit
-from ..utils.checks import as_list
 from ..utils.files import ensure_folder, expanded
 from ..utils.progress import say
 from .parts import Parts, load_data, ready_data, split_parts
 from .provenance import SURROUNDINGS, check_same_settings, provenance_after, provenance_of
 from .record import RECORD, ROUNDED, Run, read_record, write_record
-from .store import (
-    data_id_here,
-    find_own_run,
-    find_published_run,
-    id_on,
-    largest_run,
-    own_folder,
-    own_paths,
-)
+from .store import find_own_run, find_published_run, id_on, own_folder, own_paths
 
 CHECKPOINT = "checkpoint.pt"
 LOCK = "lock"
@@ -155,38 +139,6 @@ def train_first(
 def run_identity(experiment: Experiment, train: ImageSet, test: ImageSet) -> str:
     """Return the experiment's id; on other pictures than CIFAR-100's a fingerprint follows it."""
     return id_on(experiment, data_id(train, test))
-
-
-def collect_runs(
-    backbones: str | Iterable[str],
-    image_size: int,
-    init: str,
-    *,
-    budget: str | None = None,
-) -> dict[str, Run | None]:
-    """Return each backbone's run: recorded ones at the write-up's scale, a reader's own trained.
-
-    A backbone of the series has its `writeup` record or stays open (None): what takes hours is not
-    begun unasked. Another one, or any on pictures of one's own, has its largest recorded run, else
-    is trained at `budget` (by default CIFARLIB_BUDGET, else the smallest); it stays open where its
-    ImageNet weights are not at hand.
-    """
-    if budget is None:
-        budget = os.environ.get("CIFARLIB_BUDGET", "smoke")
-    on_cifar100 = data_id_here(image_size) == ""
-    runs: dict[str, Run | None] = {}
-    for backbone in as_list(backbones):
-        if backbone in BACKBONES and on_cifar100:
-            runs[backbone] = largest_run(backbone, image_size, init, budgets=["writeup"])
-            continue
-        runs[backbone] = largest_run(backbone, image_size, init)
-        if runs[backbone] is None:
-            with contextlib.suppress(MissingWeights):
-                # those of the series' backbones are not downloaded unasked
-                if init == "imagenet" and backbone in BACKBONES:
-                    find_weights(timm_name(backbone), download=False)
-                runs[backbone] = run(Experiment(backbone, image_size, init, budget))
-    return runs
 
 
 # --- the steps of a run ---------------------------------------------------------------------------

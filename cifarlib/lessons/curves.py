@@ -1,4 +1,4 @@
-"""Training curves: the write-up's and ours in one figure, and what lies between their ends."""
+"""Training curves: the write-up's and ours in one figure, in tables, and where they end."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,12 +12,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ..config import IMAGE_SIZES
+from ..experiments.labels import look
 from ..experiments.record import Run
 from ..published.read import published_backbones, published_curve
-from .figures import WIDTH, look, marked, percent_axis
+from .figures import WIDTH, marked, percent_axis
 
-Style = dict[str, Any]  # how a line is drawn
 MOST_NATS = 8  # a spike beyond would press all other lines flat
+Style = dict[str, Any]  # how a line is drawn
 PUBLISHED: Style = {"linestyle": "-", "linewidth": 0.9, "alpha": 0.75}
 OURS: Style = {"linestyle": "-", "linewidth": 2.6}
 HELD_BACK: Style = {"linestyle": (0, (1, 1.2)), "linewidth": 2.6}
@@ -30,6 +31,16 @@ STYLES: dict[str, Style] = {
     "yours, a small budget": LIVE,
 }
 STAR = "lowest validation loss, if it rises again"
+Runs = Mapping[str, Run | None]  # by name; None is open
+# columns of against_published
+BESIDE = (
+    "公布 published, last",
+    "公布 published, best",
+    "我們 ours, last",
+    "我們 ours, best",
+    "差 best, points",
+)
+PAIR = ["image_size", "backbone", "whose", "first", "second"]
 
 
 def curve_panels(image_size: int, init: str, runs: Mapping[str, Run | None]) -> Figure:
@@ -123,50 +134,79 @@ def _key(runs: Mapping[str, Run | None], drawn: Mapping[str, Run]) -> list[Line2
     return handles
 
 
-def best_by_size(init: str, runs_by_size: Mapping[int, Mapping[str, Run | None]]) -> Figure:
-    """Draw the best validation accuracy by image size: the published thin, ours strong."""
-    figure, axis = plt.subplots(figsize=(WIDTH * 0.75, 3.4), layout="constrained")
-    places = range(len(IMAGE_SIZES))
-    for name in published_backbones():
-        best = [published_curve(name, size, init).valid_accuracy.max() for size in IMAGE_SIZES]
-        axis.plot(places, best, fillstyle="none", linewidth=1, label=name, **look(name))
-    for size, runs in runs_by_size.items():
-        for name, run in runs.items():
-            if run:
-                best = run.history.valid_accuracy.max()
-                place = IMAGE_SIZES.index(size)
-                axis.plot(place, best, markersize=9, **look(name, list(runs)))
-    axis.set(xticks=places, xticklabels=IMAGE_SIZES, xlim=(-0.3, 2.3))
-    axis.set_ylim(0, 1.08 * axis.get_ylim()[1])
-    axis.set(xlabel="image size (px)", ylabel="best validation accuracy")
-    percent_axis(axis.yaxis)
-    axis.legend(fontsize=8, title="hollow: published · filled: ours", title_fontsize=8)
-    return figure
+def against_published(
+    image_size: int,
+    init: str,
+    runs: Runs,
+) -> pd.DataFrame:
+    """Return validation accuracy beside the published: the last and the best epoch, a row a name.
+
+    runs: name to run, or None where ours is open; the four published backbones come first. The
+    difference is ours - published at their best, in points. A run of another budget than the
+    write-up's says its own; † where Run.is_held_back.
+    """
+    rows = {}
+    for name in dict.fromkeys([*published_backbones(), *runs]):
+        theirs = published_curve(name, image_size, init).valid_accuracy
+        run = runs.get(name)
+        row = dict.fromkeys(BESIDE, "")
+        row["公布 published, last"] = "–"
+        if not theirs.empty:
+            row["公布 published, last"] = f"{theirs.iloc[-1]:.1%}"
+            row["公布 published, best"] = f"{theirs.max():.1%}"
+        row["我們 ours, last"] = "open"
+        if run:
+            ours = run.history.valid_accuracy
+            row["我們 ours, last"] = f"{ours.iloc[-1]:.1%}{_footnote(run)}"
+            row["我們 ours, best"] = f"{ours.max():.1%}"
+            if not theirs.empty and run.experiment.budget == "writeup":
+                row["差 best, points"] = f"{100 * (ours.max() - theirs.max()):+.1f}"
+        rows[name] = row
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def learning_rates(schedules: Mapping[str, Sequence[float] | np.ndarray]) -> Figure:
-    """Draw learning rate by epoch, one line a named schedule."""
-    figure, axis = plt.subplots(figsize=(WIDTH * 0.6, 2.6), layout="constrained")
-    for name, rates in schedules.items():
-        axis.plot(range(1, len(rates) + 1), rates, marker=".", label=name)
-    axis.set(xlabel="epoch", ylabel="learning rate")
-    axis.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
-    axis.legend()
-    return figure
+def _footnote(run: Run) -> str:
+    """Return what must stand behind a run's number: its budget, or † for its weights' scale."""
+    if run.experiment.budget != "writeup":
+        return f" ({run.experiment.budget})"
+    if run.is_held_back:
+        return " †"
+    return ""
 
 
-def match(arms: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
-    """Draw validation accuracy by seconds, a line an arm: (seconds, accuracy) each."""
-    figure, axis = plt.subplots(figsize=(WIDTH * 0.7, 2.8), layout="constrained")
-    for marker, (name, seen) in zip("os^D", arms.items(), strict=False):
-        seconds, accuracy = zip(*seen, strict=True)
-        axis.plot(seconds, accuracy, marker=marker, label=name)
-    axis.axhline(0.01, color="gray", linestyle=":", label="guessing")
-    axis.set(xlabel="seconds on this machine", ylabel="validation accuracy")
-    axis.set(xlim=(0, None), ylim=(0, None))
-    percent_axis(axis.yaxis)
-    axis.legend(fontsize=8)
-    return figure
+def distance_to_published(run: Run) -> dict[str, float]:
+    """Return how far a run's accuracies lie from the published curve of its cell.
+
+    "valid" and "train": the root of the mean square over the epochs that both have, in points.
+    """
+    experiment = run.experiment
+    published = published_curve(experiment.backbone, experiment.image_size, experiment.init)
+    ours = run.history.set_index("epoch")
+    distances = {}
+    for part in ("valid", "train"):
+        difference = 100 * (ours[f"{part}_accuracy"] - published[f"{part}_accuracy"])
+        distances[part] = float(np.sqrt(np.square(difference.dropna()).mean()))
+    return distances
+
+
+def overfitting(history: pd.DataFrame) -> dict[str, float]:
+    """Return what a curve says of over-fitting, by its validation loss (nats) and accuracies.
+
+    history: rows an epoch with the columns of Run.history or published_curves. "epoch": where
+    validation loss was lowest; "rise": the last minus the lowest; "train", "valid": the last
+    accuracies, fractions; "gap": train - valid, points.
+    """
+    loss = history.valid_loss.to_numpy()  # empty (NaN) where a published line leaves its panel
+    lowest = int(np.nanargmin(loss))
+    train = float(history.train_accuracy.iloc[-1])
+    valid = float(history.valid_accuracy.iloc[-1])
+    return {
+        "epoch": lowest + 1,
+        "rise": float(loss[-1] - loss[lowest]),
+        "train": train,
+        "valid": valid,
+        "gap": 100 * (train - valid),
+    }
 
 
 def pairs_figure(pairs: pd.DataFrame, *, first: str, second: str, measure: str) -> Figure:

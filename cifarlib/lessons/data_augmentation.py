@@ -1,102 +1,57 @@
-"""The figures of 01 and 02: the data, its spectrum, and what augmentation does to it."""
+"""What 02 shows: what augmentation does to images, to classes and to the curves."""
 
+import importlib.util
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
+import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
+from ..config import IMAGE_SIZES
+from ..data.seeded import seeded
+from ..data.transforms import A, policy_steps
+from ..experiments.labels import SPARE_COLORS
 from ..experiments.record import Run
-from ..report.plots.pictures import picture_grid
-from .figures import SPARE_COLORS, WIDTH, percent_axis
+from .curves import overfitting
+from .figures import WIDTH, percent_axis, picture_grid, use_style
+from .widgets import MISSING, image_tag
 
-if TYPE_CHECKING:  # a figure of records must not load what pictures need
-    from ..data.cifar100 import ImageSet
+__all__ = [  # what the notebook uses
+    "augmentation_explorer",
+    "flips_figure",
+    "overfitting",
+    "picture_grid",
+    "policy_curves",
+    "use_style",
+]
 
 POLICY_COLORS = {"none": "#636363", "writeup": "#8c6d31", "natural": "#7b4173"}
-LEAST_POWER = 1e-9  # so that nothing has a logarithm
+ALL = "all"  # the whole policy, each step with its own probability
+EXPLORED = ("writeup", "natural")
+TOGETHER = ("Pad", "RandomCrop")  # one without the other changes the size
+MOST_SEEDS = 50
 
 
-def class_wall(images: "ImageSet") -> Figure:
-    """Show the first picture of each class, two superclasses a row with their names above."""
-    assert images.superclasses is not None
-    assert images.coarse_labels is not None
-    places = []
-    for family in range(len(images.superclasses)):
-        inside = np.flatnonzero(images.coarse_labels == family)
-        _, first = np.unique(images.labels[inside], return_index=True)
-        places += list(inside[first])
-    names = [images.classes[label].replace("_", "\n") for label in images.labels[places]]
-    figure = picture_grid(list(images.images[places]), names, size=0.72)
-    figure.set(figheight=12.6, dpi=80)
-    figure.subplots_adjust(hspace=1.0)
-    # the middle one of each five carries the heading
-    for axis, name in zip(figure.axes[2::5], images.superclasses, strict=True):
-        axis.annotate(
-            name.replace("_", " "),
-            (0.5, 1.5),
-            xycoords="axes fraction",
-            ha="center",
-            weight="bold",
-            fontsize=8,
-        )
-    return figure
-
-
-def quiz_figure(questions: "ImageSet", choices: Sequence[Sequence[str]]) -> Figure:
-    """Show numbered pictures, four a row, with the class names to choose from under each."""
-    rows = -(-len(questions) // 4)  # rounded up
-    figure, axes = plt.subplots(
-        rows,
-        4,
-        figsize=(7, 2.6 * rows),
-        layout="constrained",
-        squeeze=False,
-        subplot_kw={"xticks": [], "yticks": []},
-    )
-    figure.get_layout_engine().set(hspace=0.08)  # type: ignore[union-attr, call-arg]
-    for axis in axes.flat[len(questions) :]:
-        axis.set_visible(False)
-    for number, axis in enumerate(axes.flat[: len(questions)]):
-        axis.imshow(questions.images[number], interpolation="nearest")
-        axis.set_title(number + 1)
-        names = [name.replace("_", " ") for name in choices[number]]
-        axis.set_xlabel("\n".join(names), fontsize=8)
-        axis.grid(False)
-    return figure
-
-
-def spectra_figure(
-    pictures: Mapping[int, np.ndarray],
-    spectra: Mapping[int, np.ndarray],
-) -> Figure:
-    """Draw a picture at some sizes, and under each the mean power of its frequencies.
-
-    Both by size in pixels; a spectrum is (size, size), its lowest frequency in the middle. A dashed
-    square holds what 32×32 pixels can carry.
-    """
-    figure, axes = plt.subplots(2, len(pictures), figsize=(7, 4.6), layout="compressed")
-    colors = plt.get_cmap("magma", 13)  # a step is half a power of ten
-    for (above, below), (size, picture) in zip(axes.T, pictures.items(), strict=True):
-        above.imshow(picture, interpolation="nearest")
-        above.set(title=f"{size} × {size} pixels", xticks=[], yticks=[])
-        ticks = [-size / 2, 0, size / 2]
-        drawn = below.imshow(
-            np.log10(spectra[size] + LEAST_POWER),
-            colors,
-            extent=(-size / 2, size / 2, -size / 2, size / 2),
-            vmin=-5,
-            vmax=1.5,
-        )
-        below.add_patch(Rectangle((-16, -16), 32, 32, fill=False, edgecolor="w", linestyle="--"))
-        below.set(xlabel="cycles per picture", xticks=ticks, yticks=ticks)
-    axes[1, 0].set_ylabel("cycles per picture")
-    figure.colorbar(drawn, ax=axes[1], label="mean power (log10)")
-    for axis in axes.flat:
-        axis.grid(False)
+def policy_curves(runs: Mapping[str, Run]) -> Figure:
+    """Draw training and validation accuracy by epoch, a line an augmentation policy."""
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.2), sharey=True, layout="constrained")
+    for axis, part in zip(axes, ("train", "valid"), strict=True):
+        for policy, run in runs.items():
+            axis.plot(
+                run.history.epoch,
+                run.history[f"{part}_accuracy"],
+                color=POLICY_COLORS.get(policy, SPARE_COLORS[-1]),
+                linewidth=2.6,
+                label=policy,
+            )
+        axis.set_xlabel("epoch")
+    axes[0].set(title="training (augmented pictures)", ylabel="accuracy", ylim=(0, 1))
+    axes[1].set_title("validation (pictures as they are)")
+    axes[1].legend(title="policy")
+    percent_axis(axes[0].yaxis)
     return figure
 
 
@@ -143,21 +98,53 @@ def flips_figure(changes: pd.DataFrame, named: Iterable[str]) -> Figure:
     return figure
 
 
-def policy_curves(runs: Mapping[str, Run]) -> Figure:
-    """Draw training and validation accuracy by epoch, a line an augmentation policy."""
-    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.2), sharey=True, layout="constrained")
-    for axis, part in zip(axes, ("train", "valid"), strict=True):
-        for policy, run in runs.items():
-            axis.plot(
-                run.history.epoch,
-                run.history[f"{part}_accuracy"],
-                color=POLICY_COLORS.get(policy, SPARE_COLORS[-1]),
-                linewidth=2.6,
-                label=policy,
-            )
-        axis.set_xlabel("epoch")
-    axes[0].set(title="training (augmented pictures)", ylabel="accuracy", ylim=(0, 1))
-    axes[1].set_title("validation (pictures as they are)")
-    axes[1].legend(title="policy")
-    percent_axis(axes[0].yaxis)
-    return figure
+def augmentation_explorer(pictures: Sequence[np.ndarray]) -> Any:
+    """Return controls for policy, step, size and seed, with the pictures that they make."""
+    if importlib.util.find_spec("ipywidgets") is None:
+        return MISSING
+    from ipywidgets import HTML as Screen
+    from ipywidgets import Dropdown, HBox, IntSlider, VBox
+
+    names = [ALL]
+    for policy in EXPLORED:
+        names += policy_steps(32, policy)
+    policy = Dropdown(options=EXPLORED, description="policy")
+    step = Dropdown(options=list(dict.fromkeys(names)), description="step")
+    size = Dropdown(options=IMAGE_SIZES, description="size (px)")
+    seed = IntSlider(max=MOST_SEEDS, description="seed")
+    screen = Screen()
+
+    def redraw(_change: Any = None) -> None:
+        title = f"{policy.value}: {step.value}"
+        if step.value not in (ALL, *policy_steps(size.value, policy.value)):
+            title = f"{step.value} is not in {policy.value}: the pictures stay as they are"
+        strip = augmented_strip(pictures, policy.value, step.value, size.value, seed.value)
+        screen.value = f"<b>{title}</b><br>{image_tag(strip, width=800)}"
+
+    controls = [policy, step, size, seed]
+    for control in controls:
+        control.observe(redraw, names="value")
+    redraw()
+    return VBox([HBox(controls[:2]), HBox(controls[2:]), screen])
+
+
+def augmented_strip(
+    pictures: Sequence[np.ndarray],
+    policy: str,
+    step: str,
+    size: int,
+    seed: int,
+) -> np.ndarray:
+    """Return pictures side by side, uint8 (size, N * size, 3), after a policy or one of its steps.
+
+    step: "all" for the policy as in training, else the step that is applied every time; one that
+    the policy lacks changes nothing.
+    """
+    steps = []
+    for name, one in policy_steps(size, policy).items():
+        if step == ALL or name == step or (name in TOGETHER and step in TOGETHER):
+            steps.append(one)
+    pipeline = seeded(steps, seed, always=step != ALL)
+    shrink = A.Resize(size, size, interpolation=cv2.INTER_LINEAR)
+    changed = [pipeline(image=shrink(image=picture)["image"])["image"] for picture in pictures]
+    return np.hstack(changed)

@@ -1,27 +1,59 @@
-"""What a reader can play with in 01 and 02: a guessing game and an explorer of the augmentation.
+"""What 01 shows: the images, a guessing game, the spectrum."""
 
-Both need ipywidgets; where it is not installed they say so.
-"""
-
-import base64
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import cv2
+import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import HTML
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from ..config import IMAGE_SIZES
 from ..data.cifar100 import ImageSet
-from ..data.seeded import seeded
-from ..data.transforms import A, policy_steps
+from ..published.read import published_table
+from .figures import picture_grid, use_style
+from .twins import near_twins, twins_figure
+from .widgets import MISSING, image_tag, readable
 
-MISSING = HTML("ipywidgets is not installed: the figure shows the same, without buttons")
-ALL = "all"  # the whole policy, each step with its own probability
-EXPLORED = ("writeup", "natural")
-TOGETHER = ("Pad", "RandomCrop")  # one without the other changes the size
-MOST_SEEDS = 50
+__all__ = [  # what the notebook uses
+    "class_wall",
+    "near_twins",
+    "picture_grid",
+    "published_table",
+    "quiz",
+    "quiz_figure",
+    "spectra_figure",
+    "twins_figure",
+    "use_style",
+]
+
+LEAST_POWER = 1e-9  # so that nothing has a logarithm
+
+
+def class_wall(images: ImageSet) -> Figure:
+    """Show the first picture of each class, two superclasses a row with their names above."""
+    assert images.superclasses is not None
+    assert images.coarse_labels is not None
+    places = []
+    for family in range(len(images.superclasses)):
+        inside = np.flatnonzero(images.coarse_labels == family)
+        _, first = np.unique(images.labels[inside], return_index=True)
+        places += list(inside[first])
+    names = [images.classes[label].replace("_", "\n") for label in images.labels[places]]
+    figure = picture_grid(list(images.images[places]), names, size=0.72)
+    figure.set(figheight=12.6, dpi=80)
+    figure.subplots_adjust(hspace=1.0)
+    # the middle one of each five carries the heading
+    for axis, name in zip(figure.axes[2::5], images.superclasses, strict=True):
+        axis.annotate(
+            name.replace("_", " "),
+            (0.5, 1.5),
+            xycoords="axes fraction",
+            ha="center",
+            weight="bold",
+            fontsize=8,
+        )
+    return figure
 
 
 def quiz(images: ImageSet) -> Any:
@@ -52,14 +84,14 @@ class _Quiz:
     def ask(self) -> None:
         """Show another picture and the five classes of its superclass."""
         self.place = int(self.rng.integers(len(self.images)))
-        self.screen.value = _image_tag(self.images.images[self.place], width=224)
+        self.screen.value = image_tag(self.images.images[self.place], width=224)
         names = class_names(self.images, self.place)
         for button, name in zip(self.buttons, names, strict=True):
             button.description = name
 
     def answer(self, button: Any) -> None:
         """Count an answer, say what was right, and ask again."""
-        truth = _readable(self.images.classes[self.images.labels[self.place]])
+        truth = readable(self.images.classes[self.images.labels[self.place]])
         self.asked += 1
         self.right += button.description == truth
         self.said.value = f"It was: {truth}. {self.right} of {self.asked} right. And this one?"
@@ -69,68 +101,58 @@ class _Quiz:
 def class_names(images: ImageSet, place: int) -> list[str]:
     """Return the names of the classes in the superclass of one picture, in order."""
     family = images.coarse_labels == images.coarse_labels[place]  # type: ignore[index]
-    return [_readable(images.classes[label]) for label in np.unique(images.labels[family])]
+    return [readable(images.classes[label]) for label in np.unique(images.labels[family])]
 
 
-def augmentation_explorer(pictures: Sequence[np.ndarray]) -> Any:
-    """Return controls for policy, step, size and seed, with the pictures that they make."""
-    if importlib.util.find_spec("ipywidgets") is None:
-        return MISSING
-    from ipywidgets import HTML as Screen
-    from ipywidgets import Dropdown, HBox, IntSlider, VBox
-
-    names = [ALL]
-    for policy in EXPLORED:
-        names += policy_steps(32, policy)
-    policy = Dropdown(options=EXPLORED, description="policy")
-    step = Dropdown(options=list(dict.fromkeys(names)), description="step")
-    size = Dropdown(options=IMAGE_SIZES, description="size (px)")
-    seed = IntSlider(max=MOST_SEEDS, description="seed")
-    screen = Screen()
-
-    def redraw(_change: Any = None) -> None:
-        title = f"{policy.value}: {step.value}"
-        if step.value not in (ALL, *policy_steps(size.value, policy.value)):
-            title = f"{step.value} is not in {policy.value}: the pictures stay as they are"
-        strip = augmented_strip(pictures, policy.value, step.value, size.value, seed.value)
-        screen.value = f"<b>{title}</b><br>{_image_tag(strip, width=800)}"
-
-    controls = [policy, step, size, seed]
-    for control in controls:
-        control.observe(redraw, names="value")
-    redraw()
-    return VBox([HBox(controls[:2]), HBox(controls[2:]), screen])
+def quiz_figure(questions: ImageSet, choices: Sequence[Sequence[str]]) -> Figure:
+    """Show numbered pictures, four a row, with the class names to choose from under each."""
+    rows = -(-len(questions) // 4)  # rounded up
+    figure, axes = plt.subplots(
+        rows,
+        4,
+        figsize=(7, 2.6 * rows),
+        layout="constrained",
+        squeeze=False,
+        subplot_kw={"xticks": [], "yticks": []},
+    )
+    figure.get_layout_engine().set(hspace=0.08)  # type: ignore[union-attr, call-arg]
+    for axis in axes.flat[len(questions) :]:
+        axis.set_visible(False)
+    for number, axis in enumerate(axes.flat[: len(questions)]):
+        axis.imshow(questions.images[number], interpolation="nearest")
+        axis.set_title(number + 1)
+        names = [name.replace("_", " ") for name in choices[number]]
+        axis.set_xlabel("\n".join(names), fontsize=8)
+        axis.grid(False)
+    return figure
 
 
-def augmented_strip(
-    pictures: Sequence[np.ndarray],
-    policy: str,
-    step: str,
-    size: int,
-    seed: int,
-) -> np.ndarray:
-    """Return pictures side by side, uint8 (size, N * size, 3), after a policy or one of its steps.
+def spectra_figure(
+    pictures: Mapping[int, np.ndarray],
+    spectra: Mapping[int, np.ndarray],
+) -> Figure:
+    """Draw a picture at some sizes, and under each the mean power of its frequencies.
 
-    step: "all" for the policy as in training, else the step that is applied every time; one that
-    the policy lacks changes nothing.
+    Both by size in pixels; a spectrum is (size, size), its lowest frequency in the middle. A dashed
+    square holds what 32×32 pixels can carry.
     """
-    steps = []
-    for name, one in policy_steps(size, policy).items():
-        if step == ALL or name == step or (name in TOGETHER and step in TOGETHER):
-            steps.append(one)
-    pipeline = seeded(steps, seed, always=step != ALL)
-    shrink = A.Resize(size, size, interpolation=cv2.INTER_LINEAR)
-    changed = [pipeline(image=shrink(image=picture)["image"])["image"] for picture in pictures]
-    return np.hstack(changed)
-
-
-def _readable(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _image_tag(picture: np.ndarray, *, width: int) -> str:
-    """Return an RGB picture as an HTML tag that holds it, its pixels shown as squares."""
-    _, png = cv2.imencode(".png", picture[..., ::-1])  # OpenCV's order is BGR
-    content = base64.b64encode(png.tobytes()).decode()
-    style = "image-rendering: pixelated"
-    return f"<img width={width} style='{style}' src='data:image/png;base64,{content}'>"
+    figure, axes = plt.subplots(2, len(pictures), figsize=(7, 4.6), layout="compressed")
+    colors = plt.get_cmap("magma", 13)  # a step is half a power of ten
+    for (above, below), (size, picture) in zip(axes.T, pictures.items(), strict=True):
+        above.imshow(picture, interpolation="nearest")
+        above.set(title=f"{size} × {size} pixels", xticks=[], yticks=[])
+        ticks = [-size / 2, 0, size / 2]
+        drawn = below.imshow(
+            np.log10(spectra[size] + LEAST_POWER),
+            colors,
+            extent=(-size / 2, size / 2, -size / 2, size / 2),
+            vmin=-5,
+            vmax=1.5,
+        )
+        below.add_patch(Rectangle((-16, -16), 32, 32, fill=False, edgecolor="w", linestyle="--"))
+        below.set(xlabel="cycles per picture", xticks=ticks, yticks=ticks)
+    axes[1, 0].set_ylabel("cycles per picture")
+    figure.colorbar(drawn, ax=axes[1], label="mean power (log10)")
+    for axis in axes.flat:
+        axis.grid(False)
+    return figure

@@ -1,19 +1,19 @@
-"""What all figures share: the style, a colour and marker a backbone, where they are saved."""
+"""What all figures share: the style, how numbers are written, where they are saved."""
 
 import inspect
 import os
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
 from matplotlib import font_manager
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from ..config import BACKBONES
 from ..experiments.record import Run
 from ..utils.files import ensure_folder, repository_root
 from .digest import tell_digests
@@ -21,13 +21,7 @@ from .digest import tell_digests
 if TYPE_CHECKING:
     from IPython.display import Code
 
-COLORS = dict(zip(BACKBONES, ("#c0392b", "#e69f00", "#0072b2", "#009e73", "#cc79a7"), strict=True))
-MARKERS = dict(zip(BACKBONES, "so^Dv", strict=True))
-# for other backbones than the series'
-SPARE_COLORS = ("#56b4e9", "#7b4173", "#8c6d31", "#636363", "#17becf")
-SPARE_MARKERS = "PX*<>"
 WIDTH = 8  # inches, the width of a notebook's column
-
 # fonts with Chinese characters, by the systems they come with; for classes of one's own
 CHINESE_FONTS = (
     "Noto Sans CJK TC",
@@ -94,15 +88,44 @@ def show_source(thing: object) -> "Code":
     return Code(inspect.getsource(thing), language="python")  # type: ignore[arg-type]
 
 
-def look(backbone: str, among: Sequence[str] = ()) -> dict[str, Any]:
-    """Return a backbone's colour and marker; others than the series' get spare ones, in order."""
-    if backbone in COLORS:
-        return {"color": COLORS[backbone], "marker": MARKERS[backbone]}
-    others = [name for name in among if name not in COLORS]
-    place = 0
-    if backbone in others:
-        place = others.index(backbone) % len(SPARE_COLORS)
-    return {"color": SPARE_COLORS[place], "marker": SPARE_MARKERS[place]}
+def picture_grid(
+    images: Sequence[np.ndarray],
+    titles: Sequence[str] | None = None,
+    *,
+    columns: int = 10,
+    row_labels: Sequence[str] | None = None,
+    size: float | None = None,
+) -> Figure:
+    """Show pictures (H, W, 3), uint8 or floats on 0-1, row by row.
+
+    row_labels: one left of each row. size: of a picture, in inches; by default the pictures fill
+    the width.
+    """
+    rows = -(-len(images) // columns)  # rounded up
+    size = size or WIDTH / columns
+    row_height = 1.04 * size
+    gap = 0.06  # of a picture's height
+    if titles is not None:
+        row_height = 1.28 * size
+        gap = 0.3
+    figure, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(size * columns, row_height * rows),
+        squeeze=False,
+        subplot_kw={"xticks": [], "yticks": []},
+    )
+    for axis in axes.flat[len(images) :]:
+        axis.set_visible(False)
+    for place, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
+        axis.imshow(image, interpolation="nearest")
+        if titles is not None:
+            axis.set_title(titles[place], fontsize=7, pad=2)
+        if row_labels is not None and place % columns == 0:
+            label = row_labels[place // columns]
+            axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
+    figure.subplots_adjust(wspace=0.06, hspace=gap)
+    return figure
 
 
 def marked(name: str, run: Run | None) -> str:
@@ -115,3 +138,10 @@ def marked(name: str, run: Run | None) -> str:
 def percent_axis(axis: Axis) -> None:
     """Write the ticks of an axis of fractions as percentages."""
     axis.set_major_formatter(PercentFormatter(1, decimals=0))
+
+
+def p_in_words(p: float, decimals: int = 3) -> str:
+    """Return a p-value as it is written in tables."""
+    if p < 0.001:
+        return "< 0.001"
+    return f"{p:.{decimals}f}"

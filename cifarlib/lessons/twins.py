@@ -1,13 +1,18 @@
 """Twins: pictures of one set that are also in another, pixel for pixel or nearly so."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from ..data.cifar100 import ImageSet, fold_places
+from .figures import WIDTH, picture_grid
 
 ROUGH_SIDE = 8  # pixels a side of the thumbnails that near twins are found by
 CHUNK = 250  # pictures that are compared with all others at once: 50 MB beside 50,000
 DIGITS = 5  # of a correlation: further ones differ from machine to machine
+GAP = 3  # white pixels between two pictures of a pair
 
 
 def exact_twins(test: ImageSet, train: ImageSet) -> np.ndarray:
@@ -79,3 +84,37 @@ def is_learned_from(train: ImageSet, n_train: int | None = None) -> np.ndarray:
     """
     kept, _ = fold_places(train)
     return np.isin(np.arange(len(train)), kept[:n_train])
+
+
+def twins_figure(
+    test: ImageSet,
+    train: ImageSet,
+    twins: pd.DataFrame,
+    levels: Sequence[float],
+    *,
+    columns: int = 5,
+) -> Figure:
+    """Show the pairs of near_twins that are nearest to each correlation, a row a level.
+
+    The test picture is left, its twin right (turned back where it is mirrored); the titles are
+    their classes, one name where they agree.
+    """
+    shown = []
+    titles = []
+    for level in levels:
+        distance = (twins.correlation - level).abs().to_numpy()
+        for place in np.argsort(distance, kind="stable")[:columns]:
+            pair = twins.iloc[place]
+            image = test.images[place]
+            twin = train.images[pair.twin]
+            if pair.is_mirrored:
+                twin = twin[:, ::-1]
+            white = np.full((len(image), GAP, 3), 255, np.uint8)
+            shown.append(np.hstack([image, white, twin]))
+            names = [test.classes[test.labels[place]], train.classes[train.labels[pair.twin]]]
+            titles.append(" / ".join(dict.fromkeys(names)).replace("_", " "))
+    rows = [f"{level:.2f}" for level in levels]
+    figure = picture_grid(shown, titles, columns=columns, row_labels=rows)
+    figure.set_size_inches(WIDTH, 0.95 * len(levels))
+    figure.subplots_adjust(left=0.06, right=0.99, bottom=0.01, top=0.95)
+    return figure

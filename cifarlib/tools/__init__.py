@@ -1,1 +1,1 @@
-"""What makes and keeps records, and the command line."""
+"""What makes and keeps records: the command line and what its commands do."""

@@ -223,7 +223,7 @@ def explore(asked: argparse.Namespace) -> int:
 
 def publish_runs(asked: argparse.Namespace) -> int:
     """Check the records in a folder and add them to the package."""
-    from ..experiments.store import publish
+    from .publish import publish
 
     for path in publish(asked.folder, replace=asked.replace, weights=asked.weights):
         print(path.name)

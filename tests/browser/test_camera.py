@@ -5,7 +5,7 @@ import io
 
 from PIL import Image
 
-from cifarlib.experiments.trained import CAMERA
+from cifarlib.lessons.test_comparison.own_picture import CAMERA
 
 
 def test_a_click_takes_a_photo_and_clears_the_place(open_page, tmp_path):

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cifarlib import ImageSet, load_runs, published_curve
+from cifarlib import ImageSet, load_runs
 from cifarlib.data.facts import CLASSES, FINGERPRINTS, SUPERCLASS_OF, SUPERCLASSES
 from cifarlib.evaluation.metrics import superclass_confusion
+from cifarlib.published.read import published_curve
 from cifarlib.tools.explorer.data import explored_runs
 from cifarlib.tools.explorer.write import write_explorer
 

@@ -19,7 +19,7 @@ from quiet_server import QuietServer
 
 from cifarlib import load_cifar100
 from cifarlib.data import facts, standin
-from cifarlib.data import official as sources
+from cifarlib.data.official import ARCHIVE
 from cifarlib.utils.files import file_digest
 
 N = {"train": 600, "test": 200}
@@ -161,13 +161,13 @@ def host(official, tmp_path, monkeypatch) -> Iterator[Host]:
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as tar:
         tar.add(official / "cifar-100-python", "cifar-100-python")
-    files = {sources.ARCHIVE: archive.getvalue()}
+    files = {ARCHIVE: archive.getvalue()}
     for split in N:
         files[f"{split}-00000-of-00001.parquet"] = as_parquet(load_cifar100(split, official))
-    digest = file_digest(io.BytesIO(files[sources.ARCHIVE]))
+    digest = file_digest(io.BytesIO(files[ARCHIVE]))
     monkeypatch.setattr(facts, "ARCHIVE_MD5", digest)
     # a busy machine may pause for seconds, and that is not the host's fault
-    monkeypatch.setattr(sources, "STALL_SECONDS", 60)
+    monkeypatch.setattr("cifarlib.data.official.STALL_SECONDS", 60)
     monkeypatch.setattr("cifarlib.utils.online.PROBE_SECONDS", 60)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -199,8 +199,8 @@ def point_at(monkeypatch) -> Callable:
     """A function that lets the two hosts of CIFAR-100 be these addresses."""
 
     def point(official: str, hub: str) -> None:
-        monkeypatch.setattr(facts, "ARCHIVE_URL", f"{official}/{sources.ARCHIVE}")
-        for module in ("utils.online", "data.nearest", "data.sources"):
+        monkeypatch.setattr(facts, "ARCHIVE_URL", f"{official}/{ARCHIVE}")
+        for module in ("utils.online", "data.locate", "data.hub"):
             monkeypatch.setattr(f"cifarlib.{module}.hub_endpoint", lambda: hub)
 
     return point

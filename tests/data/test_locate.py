@@ -106,7 +106,7 @@ def test_the_pictures_are_told_before_they_are_read(mine, official, monkeypatch)
 
 @pytest.mark.usefixtures("default_data")
 def test_where_nothing_is_at_hand_a_download_is_foretold(monkeypatch):
-    monkeypatch.setattr("cifarlib.data.official.cached_hub_file", lambda split: None)
+    monkeypatch.setattr("cifarlib.data.hub.cached_hub_file", lambda split: None)
     assert not is_at_hand()
     assert data_in_words().startswith("CIFAR-100, to be downloaded")
 

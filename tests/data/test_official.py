@@ -1,21 +1,19 @@
-"""Every source hands over the true pictures or says what is wrong; none leaves half a file."""
+"""The official files are read whole, or what is wrong is said; none is left half written."""
 
-import contextlib
 import multiprocessing
 import os
 import pickle
-import sys
 import tarfile
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import NOWHERE
+from helpers import NOWHERE, full_disk
 
 from cifarlib import load_cifar100, split_folds
 from cifarlib.data import facts
-from cifarlib.data import official as sources
+from cifarlib.data.official import ARCHIVE, OFFICIAL_FOLDER, _workshop
 from cifarlib.utils.files import clear_left_overs, file_digest, temporary_name
 
 SPLITS = ("train", "test")
@@ -56,15 +54,15 @@ def test_official_pictures_are_arrays_of_the_documented_kind(official):
 def test_the_archive_is_unpacked_where_only_it_is_there(official, tmp_path, monkeypatch):
     root = tmp_path / "archive"
     root.mkdir()
-    with tarfile.open(root / sources.ARCHIVE, "w:gz") as tar:
+    with tarfile.open(root / ARCHIVE, "w:gz") as tar:
         tar.add(official / "cifar-100-python", "cifar-100-python")
-    monkeypatch.setattr(facts, "ARCHIVE_MD5", file_digest(root / sources.ARCHIVE))
+    monkeypatch.setattr(facts, "ARCHIVE_MD5", file_digest(root / ARCHIVE))
     unpacked = load_cifar100("test", root)
     assert unpacked.fingerprint == load_cifar100("test", official).fingerprint
 
 
 def test_a_damaged_archive_is_an_error(tmp_path):
-    (tmp_path / sources.ARCHIVE).write_bytes(b"not an archive")
+    (tmp_path / ARCHIVE).write_bytes(b"not an archive")
     with pytest.raises(ValueError, match="damaged"):
         load_cifar100("test", tmp_path)
 
@@ -120,7 +118,7 @@ def test_a_bad_transfer_leaves_no_file_under_the_final_name(
     kind, host, point_at, tmp_path, monkeypatch
 ):
     if kind == "stalling":
-        monkeypatch.setattr(sources, "STALL_SECONDS", 0.5)
+        monkeypatch.setattr("cifarlib.data.official.STALL_SECONDS", 0.5)
     point_at(f"{host.address}/{kind}", NOWHERE)
     with pytest.raises(ConnectionError, match="could not download"):
         load_cifar100("test", tmp_path / "new", "official")
@@ -137,8 +135,8 @@ def test_a_transfer_broken_by_chance_is_tried_again(host, point_at, tmp_path):
 @pytest.fixture
 def slow(monkeypatch) -> None:
     """No machine is too fast for a slow host to count as one."""
-    monkeypatch.setattr(sources, "SLOW_BYTES", 1e12)
-    monkeypatch.setattr(sources, "WATCHED_SECONDS", 0.2)
+    monkeypatch.setattr("cifarlib.data.official.SLOW_BYTES", 1e12)
+    monkeypatch.setattr("cifarlib.data.official.WATCHED_SECONDS", 0.2)
 
 
 @pytest.mark.usefixtures("slow", "default_data")
@@ -156,24 +154,10 @@ def test_the_hub_stands_in_for_an_official_host_that_is_down_or_slow(
         assert len(images.superclasses) == 20
 
 
-@pytest.mark.usefixtures("default_data")
-def test_a_hub_that_serves_other_pictures_is_an_error(host, point_at):
-    point_at(NOWHERE, host.address)
-    with pytest.raises(ValueError, match="the hub's copy is not CIFAR-100"):
-        load_cifar100("test")
-
-
 @pytest.mark.usefixtures("slow", "default_data")
 def test_a_slow_official_host_is_waited_for_where_the_hub_is_no_help(host, point_at):
     point_at(f"{host.address}/slow", NOWHERE)
     assert load_cifar100("test").source == "official"
-
-
-def test_without_pyarrow_the_message_names_it(host, point_at, tmp_path, monkeypatch):
-    point_at(NOWHERE, host.address)
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ConnectionError, match="pip install pyarrow"):
-        load_cifar100("test", tmp_path / "new", "hub")
 
 
 # --- disks ----------------------------------------------------------------------------------------
@@ -184,9 +168,9 @@ def archive_alone(official, tmp_path, monkeypatch) -> Path:
     """A folder that holds the official archive and nothing else."""
     root = tmp_path / "archive"
     root.mkdir()
-    with tarfile.open(root / sources.ARCHIVE, "w:gz") as tar:
+    with tarfile.open(root / ARCHIVE, "w:gz") as tar:
         tar.add(official / "cifar-100-python", "cifar-100-python")
-    monkeypatch.setattr(facts, "ARCHIVE_MD5", file_digest(root / sources.ARCHIVE))
+    monkeypatch.setattr(facts, "ARCHIVE_MD5", file_digest(root / ARCHIVE))
     return root
 
 
@@ -194,16 +178,16 @@ def test_an_archive_where_nothing_can_be_written_is_read_as_it_is(
     archive_alone, official, monkeypatch
 ):
     # no folder can be made there, not even by a superuser
-    monkeypatch.setattr(sources, "temporary_name", lambda path: Path("/proc/nothing"))
+    monkeypatch.setattr("cifarlib.data.official.temporary_name", lambda path: Path("/proc/nothing"))
     for split in SPLITS:
         read = load_cifar100(split, archive_alone)
         assert read.fingerprint == load_cifar100(split, official).fingerprint
-    assert [path.name for path in archive_alone.iterdir()] == [sources.ARCHIVE]
+    assert [path.name for path in archive_alone.iterdir()] == [ARCHIVE]
 
 
 def be_killed_while_unpacking(root: Path) -> None:
     """Be a process that stays in the middle of unpacking until it is killed."""
-    with sources._workshop(root / sources.OFFICIAL_FOLDER) as workshop:
+    with _workshop(root / OFFICIAL_FOLDER) as workshop:
         (workshop / "train").write_bytes(b"half a file")
         time.sleep(600)
 
@@ -221,7 +205,7 @@ def test_what_a_killed_process_left_is_cleared_at_the_next_start(archive_alone):
     assert list(archive_alone.glob(".*.tmp"))
     load_cifar100("test", archive_alone)
     names = {path.name for path in archive_alone.iterdir()}
-    assert names == {sources.ARCHIVE, sources.OFFICIAL_FOLDER}
+    assert names == {ARCHIVE, OFFICIAL_FOLDER}
 
 
 def test_what_a_living_process_writes_is_left_to_it(archive_alone):
@@ -239,18 +223,6 @@ def test_what_a_living_process_writes_is_left_to_it(archive_alone):
     assert not elsewhere.exists()
 
 
-@contextlib.contextmanager
-def full_disk():
-    """Let no file of this process grow beyond a kilobyte."""
-    resource = pytest.importorskip("resource", reason="the limit is POSIX's")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.usefixtures("default_data")
 def test_a_full_disk_is_an_error_and_not_a_reason_for_the_stand_in(host, point_at):
     point_at(f"{host.address}/whole", NOWHERE)
@@ -259,17 +231,9 @@ def test_a_full_disk_is_an_error_and_not_a_reason_for_the_stand_in(host, point_a
         load_cifar100("test")
 
 
-@pytest.mark.usefixtures("default_data")
-def test_a_disk_too_full_for_the_hubs_file_is_an_error(host, point_at):
-    point_at(NOWHERE, host.address)
-    said = r"cannot write uoft-cs/cifar100: .*File too large"
-    with full_disk(), pytest.raises(OSError, match=said):
-        load_cifar100("test")
-
-
 def test_a_drip_of_bytes_is_not_waited_for(host, point_at, tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "DEAD_BYTES", 1e12)
-    monkeypatch.setattr(sources, "WATCHED_SECONDS", 0.2)
+    monkeypatch.setattr("cifarlib.data.official.DEAD_BYTES", 1e12)
+    monkeypatch.setattr("cifarlib.data.official.WATCHED_SECONDS", 0.2)
     point_at(f"{host.address}/slow", NOWHERE)
     with pytest.raises(ConnectionError, match="kB/s is too slow"):
         load_cifar100("test", tmp_path / "new", "official")

@@ -6,7 +6,7 @@ import torch
 from helpers import CPU, fixed_batches
 from torch import nn
 
-from cifarlib import ImageSet, accuracy, predict, tta
+from cifarlib import ImageSet, accuracy, create_model, frozen_features, predict, tta
 from cifarlib.evaluation.predict import TTA_VIEWS, VIEWS, random_tta_accuracies, score
 
 
@@ -92,3 +92,16 @@ def test_a_score_agrees_with_its_predictions(policy, test):
     np.testing.assert_array_equal(found["tta"], tta(by_view).argmax(1))
     assert results["tta_accuracy"] == pytest.approx(np.mean(found["tta"] == test.labels))
     assert results["tta_views"] == list(views)
+
+
+def test_features_are_those_before_the_head_and_the_net_is_not_changed(train):
+    net = create_model("test_resnet", image_size=32)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    features, labels = frozen_features(net, fixed_batches(train[:100]), CPU)
+    assert features.shape == (100, net.num_features)
+    assert torch.equal(labels, torch.as_tensor(train.labels[:100]))
+    assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
+    with torch.inference_mode():
+        images, _ = next(iter(fixed_batches(train[:100])))
+        logits = net.eval()(CPU.prepare(images))
+    torch.testing.assert_close(net.get_classifier()(features[: len(logits)]), logits)

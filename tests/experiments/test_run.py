@@ -16,14 +16,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock, SoftFileLock
-from helpers import (
-    SMOKE,
-    TOO_DEEP,
-    assert_same_records,
-    assert_same_run,
-    copy_as_true,
-    snapshot,
-)
+from helpers import SMOKE, TOO_DEEP, assert_same_records, assert_same_run, copy_as_true, snapshot
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -33,7 +26,6 @@ from cifarlib import (
     Budget,
     Experiment,
     ImageSet,
-    collect_runs,
     create_model,
     load_cifar100,
     run,
@@ -41,8 +33,8 @@ from cifarlib import (
 from cifarlib.data import facts
 from cifarlib.experiments.record import read_record
 from cifarlib.experiments.run import run_identity
-from cifarlib.experiments.store import publish
 from cifarlib.tools.check import check_record
+from cifarlib.tools.publish import publish
 from cifarlib.training.trainer import fit
 from cifarlib.utils.files import write_bytes
 
@@ -208,28 +200,6 @@ def test_a_folder_left_by_a_kill_changes_no_number(mine, tmp_path, monkeypatch):
         run(tuned, runs_dir=runs_dir, num_workers=0, published=False, progress=False)
     assert not list(left.glob(".*.tmp"))
     assert_same_records(tmp_path / "clean", tmp_path / "left")
-
-
-# --- collected ------------------------------------------------------------------------------------
-
-
-def test_collected_runs_are_trained_where_none_is_recorded(own, mine, monkeypatch):
-    monkeypatch.setenv("CIFARLIB_DATA", str(mine))
-    runs = collect_runs(["test_resnet"], 32, "scratch")
-    assert runs["test_resnet"].experiment == SMOKE
-    assert np.isfinite(runs["test_resnet"].history.train_loss).all()
-
-
-def test_the_budget_of_what_has_no_record_is_the_variables(own, monkeypatch):
-    monkeypatch.setenv("CIFARLIB_BUDGET", "quik")
-    with pytest.raises(ValueError, match="did you mean 'quick'"):
-        collect_runs(["test_resnet"], 32, "scratch")
-
-
-def test_collected_runs_whose_weights_are_not_at_hand_stay_open(own, monkeypatch):
-    monkeypatch.setattr("cifarlib.models.weights.silent", pytest.fail)  # nothing is asked for
-    assert collect_runs(["SE-ResNeXt50"], 32, "imagenet") == {"SE-ResNeXt50": None}
-    assert not own.exists()
 
 
 # --- made otherwise -------------------------------------------------------------------------------

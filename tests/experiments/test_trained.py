@@ -1,15 +1,9 @@
 """Pictures of the reader's own go the way of the test pictures."""
 
-import base64
-import io
 import json
 import sys
 from dataclasses import replace
-from datetime import datetime
-from pathlib import Path
-from types import SimpleNamespace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from helpers import SMOKE, copy_as_true, write_signed
@@ -17,26 +11,23 @@ from PIL import Image
 
 from cifarlib import (
     Run,
-    camera_picture,
     evidence_of,
     find_run,
     load_cifar100,
     load_runs,
-    look_at,
-    plots,
     probabilities_of,
-    published_model_run,
-    recorded_top5,
     run,
     top5_of,
     trained_runs,
-    upload_picture,
 )
 from cifarlib.data.arrays import Whites
 from cifarlib.data.facts import CLASSES
 from cifarlib.data.folder import read_picture
 from cifarlib.experiments.record import read_record
-from cifarlib.experiments.trained import read_and_predict
+from cifarlib.experiments.store import published_model_run
+from cifarlib.experiments.trained import read_and_predict, recorded_top5
+from cifarlib.lessons.test_comparison.failures import evidence_figure
+from cifarlib.lessons.test_comparison.own_picture import look_at
 from cifarlib.tools.check import check_record
 from cifarlib.tools.command_line import main
 
@@ -87,7 +78,7 @@ def test_many_pictures_are_answered_like_one_by_one(finished, test):
 def test_the_evidence_of_each_picture_is_a_map_of_the_nets_size(finished, test):
     maps = evidence_of(finished, test.images[:2], np.array([3, 4]))
     assert maps.shape == (2, 32, 32)
-    figure = plots.evidence_figure(test.images[:2], {"class 3, 4": maps}, ["one", "two"])
+    figure = evidence_figure(test.images[:2], {"class 3, 4": maps}, ["one", "two"])
     assert [axis.get_title() for axis in figure.axes[:2]] == ["one", "two"]
     assert figure.axes[2].get_ylabel() == "class 3, 4"
 
@@ -115,14 +106,6 @@ def ask(monkeypatch, capsys):
         return code, *capsys.readouterr()
 
     return command
-
-
-@pytest.fixture
-def cup(tmp_path) -> Path:
-    """A picture file."""
-    path = tmp_path / "cup.png"
-    path.write_bytes(a_file())
-    return path
 
 
 def test_predict_prints_five_classes_of_each_file(ask, cup):
@@ -187,80 +170,6 @@ def test_a_run_on_ones_own_pictures_answers_with_their_names(mine, tmp_path, mon
     code, _, err = ask(picture, "--run", on_mine.id)
     assert code == 2
     assert "does not name their classes: name their folder in CIFARLIB_DATA" in err
-
-
-# --- camera, or a path ----------------------------------------------------------------------------
-
-
-def test_a_picture_is_an_array_or_a_path(cup):
-    seen = []
-    look_at(np.zeros((32, 32, 3), np.uint8), seen.append)
-    look_at(cup, seen.append)
-    look_at(str(cup), seen.append)
-    assert [picture.shape for picture in seen] == [(32, 32, 3)] * 3
-    with pytest.raises(ValueError, match="it is no file"):
-        look_at("uplaod", seen.append)
-
-
-def test_in_colab_the_photo_is_shrunk_and_answered(monkeypatch):
-    photo = "data:image/png;base64," + base64.b64encode(a_file()).decode()
-    output = SimpleNamespace(eval_js=lambda script: photo)
-    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace(output=output))
-    seen = []
-    look_at("camera", seen.append)
-    assert (seen[0] == (255, 0, 0)).all()
-
-
-def test_a_camera_that_is_refused_is_said_so(monkeypatch):
-    def refuse(script: str) -> str:
-        raise RuntimeError("NotAllowedError: Permission denied")
-
-    colab = SimpleNamespace(output=SimpleNamespace(eval_js=refuse))
-    monkeypatch.setitem(sys.modules, "google.colab", colab)
-    with pytest.raises(ValueError, match=r"no photo from the camera: .*Permission denied"):
-        camera_picture(print)
-
-
-def test_elsewhere_the_camera_is_a_slip():
-    with pytest.raises(ValueError, match='in Colab only: use "upload" here'):
-        look_at("camera", print)
-
-
-# --- upload ---------------------------------------------------------------------------------------
-
-
-def a_file() -> bytes:
-    """Return a PNG of 50 × 40 pixels, all red."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (50, 40), "red").save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def test_in_colab_what_is_uploaded_is_shrunk_and_answered(monkeypatch):
-    files = SimpleNamespace(upload=lambda: {"cup.png": a_file()})
-    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace(files=files))
-    seen = []
-    upload_picture(seen.append)
-    (picture,) = seen
-    assert picture.shape == (32, 32, 3)
-    assert (picture == (255, 0, 0)).all()
-
-
-def test_in_jupyter_a_button_waits_and_the_answer_is_shown_once(monkeypatch):
-    displayed = []
-    monkeypatch.setattr("IPython.display.display", lambda *things: displayed.extend(things))
-    upload_picture(lambda picture: plt.figure(num=f"{picture.shape}"))
-    button = displayed[0]
-    cup = {
-        "name": "cup.png",
-        "type": "image/png",
-        "size": len(a_file()),
-        "content": memoryview(a_file()),
-        "last_modified": datetime.now(),
-    }
-    button.value = (cup,)
-    assert displayed[-1].get_label() == "(32, 32, 3)"
-    assert not plt.fignum_exists("(32, 32, 3)")
 
 
 # --- pictures of every shape and kind -------------------------------------------------------------

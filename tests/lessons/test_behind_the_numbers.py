@@ -3,25 +3,26 @@
 import numpy as np
 import pytest
 
-from cifarlib import (
-    Experiment,
-    batch_norm_table,
-    find_run,
-    load_runs,
-    machines,
-    measured_batch_norm,
+from cifarlib import Experiment, find_run, load_runs, run_label
+from cifarlib.experiments.store import find_published_run
+from cifarlib.lessons.behind_the_numbers.how_made import batch_norm_table, machines
+from cifarlib.lessons.behind_the_numbers.memory import (
     memory_effect,
     memory_effects,
-    near_twins,
+    memory_figure,
     part_and_whole,
-    plots,
-    run_label,
+)
+from cifarlib.lessons.behind_the_numbers.scores import (
+    gaps_figure,
+    intervals_figure,
     score_intervals,
     seed_pairs,
+    seeds_figure,
+    tta_figure,
     tta_gains,
     validation_gaps,
 )
-from cifarlib.experiments.store import find_published_run
+from cifarlib.published.read import measured_batch_norm
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_a_gap_is_test_minus_the_best_validation_in_points(full):
     assert row.gap == pytest.approx(100 * (run.test["accuracy"] - run.history.valid_accuracy.max()))
     # two samples of 10,000 with a share near 0.39
     assert row.band == pytest.approx(100 * 1.96 * np.sqrt(2 * 0.39 * 0.61 / 10_000), abs=0.01)
-    plots.gaps_figure(gaps)
+    gaps_figure(gaps)
 
 
 def test_an_interval_holds_its_accuracy_and_is_two_points_wide(full):
@@ -64,7 +65,7 @@ def test_an_interval_holds_its_accuracy_and_is_two_points_wide(full):
     assert (intervals.low < intervals.test).all()
     assert (intervals.test < intervals.high).all()
     assert (100 * (intervals.high - intervals.low)).between(1.6, 2).all()
-    plots.intervals_figure(intervals)
+    intervals_figure(intervals)
 
 
 def test_every_two_seeds_are_compared_picture_by_picture(seeds):
@@ -73,7 +74,7 @@ def test_every_two_seeds_are_compared_picture_by_picture(seeds):
     more = pairs.only_first - pairs.only_second
     assert np.allclose(pairs.gap, 100 * more / 10_000)
     assert (pairs.p > 0.05).all()
-    figure = plots.seeds_figure(seeds)
+    figure = seeds_figure(seeds)
     assert [len(axis.lines) for axis in figure.axes] == [4, 4]  # and the published
 
 
@@ -86,7 +87,7 @@ def test_the_gains_are_those_of_the_records(full):
     # whoever never saw a picture upside down is harmed by looking at it so
     natural = gains[gains.index.str.contains("natural")]
     assert (natural.high < natural.test - 0.05).all()
-    plots.tta_figure(gains)
+    tta_figure(gains)
 
 
 # --- twins ----------------------------------------------------------------------------------------
@@ -135,15 +136,7 @@ def test_without_a_twin_nothing_is_left_over():
     effects = memory_effects([(run, run)], none, none)
     assert list(effects.index) == ["ResNet18 32 px scratch"]
     assert effects.left_over.isna().all()
-    plots.memory_figure({"one": effects, "other": effects})
-
-
-def test_the_pairs_nearest_to_each_level_are_shown(train, test):
-    twins = near_twins(test, train)
-    figure = plots.twins_figure(test, train, twins, (0.9, 0.8), columns=3)
-    assert len(figure.axes) == 6
-    height, width, _ = figure.axes[0].images[0].get_array().shape
-    assert (height, width) == (32, 67)
+    memory_figure({"one": effects, "other": effects})
 
 
 # --- how they were made ---------------------------------------------------------------------------

@@ -2,34 +2,22 @@
 
 from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
+from helpers import RESNET18
 
-from cifarlib import (
-    against_published,
-    distance_table,
-    distance_to_published,
-    find_run,
-    find_superseded,
-    finetuning_table,
-    overfitting,
-    overfitting_table,
-    pairs_of_ends,
-    pairs_of_starts,
-    published_backbones,
-    published_curve,
-)
+from cifarlib import find_run
 from cifarlib.config import IMAGE_SIZES
-from cifarlib.experiments.store import find_published_run
-
-RESNET18 = "ResNet18-32px-scratch-writeup"
-
-
-def runs_of(init: str, *, record: str) -> dict:
-    """Return what a notebook collects: one recorded run at 32 px, all else open."""
-    runs = {size: dict.fromkeys(published_backbones()) for size in IMAGE_SIZES}
-    runs[32]["ResNet18"] = find_published_run(record)
-    assert runs[32]["ResNet18"].experiment.init == init
-    return runs
+from cifarlib.experiments.store import find_published_run, find_superseded
+from cifarlib.lessons.curves import (
+    against_published,
+    curve_panels,
+    distance_to_published,
+    overfitting,
+    pairs_figure,
+)
+from cifarlib.published.read import published_backbones, published_curve
 
 
 def test_the_distance_to_a_published_curve_is_in_points_over_the_epochs():
@@ -83,34 +71,42 @@ def test_overfitting_is_read_off_the_last_epoch_and_the_lowest_loss():
     assert overfitting(published_curve("ResNet50", 32, "scratch"))["epoch"] == 26
 
 
-def test_the_table_of_overfitting_puts_ours_in_brackets_where_recorded():
-    table = overfitting_table(runs_of("scratch", record=RESNET18))
-    assert table.loc["ResNet18", "32 px: 輪 epoch"] == "22 (23)"
-    assert "(" not in table.loc["ResNet18", "64 px: 輪 epoch"]
+def curves_in(figure, place: int) -> list[np.ndarray]:
+    """Return what the lines of a panel show, longest first by how thick they are."""
+    lines = [line for line in figure.axes[place].lines if len(line.get_xdata()) > 1]
+    return [line.get_ydata() for line in sorted(lines, key=lambda line: -line.get_linewidth())]
 
 
-def test_pairs_are_the_published_of_every_cell_and_ours_where_recorded():
-    ends = pairs_of_ends(runs_of("scratch", record=RESNET18))
-    assert (ends.whose == "published").sum() == 12
-    (ours,) = ends[ends.whose == "ours"].itertuples()
-    assert ours.first == find_published_run(RESNET18).history.train_accuracy.iloc[-1]
+def test_curve_panels_draw_ours_strong_and_the_four_published_thin():
+    run = find_run("ResNet18-32px-scratch-writeup")
+    figure = curve_panels(32, "scratch", {"ResNet18": run, "ResNet50": None})
+    for place, column in enumerate(
+        ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
+    ):
+        ours, *published = curves_in(figure, place)
+        np.testing.assert_array_equal(ours, run.history[column])
+        assert len(published) == 4
+    (legend,) = figure.legends
+    said = [text.get_text() for text in legend.get_texts()]
+    assert said.count("published") == said.count("ours") == 1
 
 
-def test_starts_are_compared_only_where_no_scale_held_a_run_back():
-    scratch = runs_of("scratch", record=RESNET18)
-    tuned = runs_of("imagenet", record="ResNet18-32px-imagenet-writeup")
-    assert (pairs_of_starts(scratch, tuned).whose == "ours").sum() == 1
-    tuned[32]["ResNet18"] = find_superseded("ResNet18-32px-imagenet-writeup")
-    assert (pairs_of_starts(scratch, tuned).whose == "ours").sum() == 0
+def test_curve_panels_tell_held_back_runs_and_small_budgets_apart():
+    runs = {
+        "ResNet18": find_superseded("ResNet18-32px-imagenet-writeup"),
+        "mine": find_run("EfficientNet_lite0-32px-imagenet-quick"),
+    }
+    figure = curve_panels(32, "imagenet", runs)
+    said = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "ours, weights at another scale †" in said
+    assert "yours, a small budget" in said
+    assert "ours" not in said
 
 
-def test_the_table_of_distances_leaves_out_what_is_open():
-    table = distance_table({"a": find_published_run(RESNET18), "b": None})
-    assert list(table.index) == ["a"]
-    assert table.loc["a", "距離：驗證 RMS, valid"] == "1.0"
-
-
-def test_fine_tuning_over_fits_less():
-    table = finetuning_table()
-    assert table.loc["SE-ResNeXt50", "64 px: 差距 gap"] == "+13.9"
-    assert table.loc["EfficientNet_b0", "32 px: 第 2 輪 at 2"] == "69%"
+def test_pairs_are_drawn_hollow_and_filled_ours_thicker():
+    row = {"image_size": 32, "backbone": "ResNet18", "first": 0.9, "second": 0.4}
+    pairs = pd.DataFrame([row | {"whose": "published"}, row | {"whose": "ours"}])
+    figure = pairs_figure(pairs, first="training", second="validation", measure="accuracy")
+    lines = figure.axes[0].lines
+    assert [line.get_fillstyle() for line in lines] == ["full", "none", "full"] * 2
+    assert lines[0].get_linewidth() < lines[3].get_linewidth()

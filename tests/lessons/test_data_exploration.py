@@ -1,16 +1,12 @@
-"""The game counts answers, and the explorer shows what a policy does."""
+"""The figures of 01 show what they are given, and its game counts answers."""
 
 import importlib.util
 
-import cv2
 import numpy as np
 import pytest
 
-from cifarlib import augmentation_explorer, policy_steps, quiz
-from cifarlib.config import IMAGE_SIZES
-from cifarlib.lessons import data_exploration as widgets
-
-pytest.importorskip("ipywidgets")
+from cifarlib.lessons.data_augmentation import augmentation_explorer
+from cifarlib.lessons.data_exploration import _Quiz, class_wall, quiz, quiz_figure, spectra_figure
 
 
 @pytest.fixture
@@ -35,7 +31,7 @@ def test_without_ipywidgets_both_say_so(train, without_ipywidgets):
 @pytest.fixture
 def game(train):
     """A game on 1,000 pictures."""
-    return widgets._Quiz(train)
+    return _Quiz(train)
 
 
 def truth(game) -> str:
@@ -67,46 +63,35 @@ def test_the_game_is_a_widget_with_a_picture_and_five_buttons(train):
     assert len(buttons.children) == 5
 
 
-# --- the explorer ---------------------------------------------------------------------------------
+# --- figures --------------------------------------------------------------------------------------
 
 
-def controls(explorer) -> dict:
-    """Return the explorer's controls by what stands beside them."""
-    rows = explorer.children[:2]
-    return {control.description: control for row in rows for control in row.children}
+def test_the_wall_shows_the_first_picture_of_each_class_by_superclass(train):
+    figure = class_wall(train)
+    assert len(figure.axes) == 100
+    families = []
+    for axis in figure.axes:
+        label = train.classes.index(axis.get_title().replace("\n", "_"))
+        first = np.flatnonzero(train.labels == label)[0]
+        np.testing.assert_array_equal(axis.images[0].get_array(), train.images[first])
+        families.append(train.coarse_labels[first])
+    assert families == sorted(families)
+    headings = [text.get_text() for axis in figure.axes for text in axis.texts]
+    assert headings == [name.replace("_", " ") for name in train.superclasses]
 
 
-@pytest.mark.parametrize("size", IMAGE_SIZES)
-@pytest.mark.parametrize("policy", widgets.EXPLORED)
-def test_every_step_gives_a_strip_of_the_size(policy, size, photo):
-    for step in ("all", *policy_steps(size, policy)):
-        strip = widgets.augmented_strip([photo, photo], policy, step, size, 0)
-        assert strip.shape == (size, 2 * size, 3)
-        assert strip.dtype == np.uint8
+def test_the_quiz_shows_each_picture_with_its_choices(train):
+    figure = quiz_figure(train[:5], [["a_cat", "dog"]] * 5)
+    shown = [axis for axis in figure.axes if axis.get_visible()]
+    assert [axis.get_title() for axis in shown] == ["1", "2", "3", "4", "5"]
+    assert {axis.get_xlabel() for axis in shown} == {"a cat\ndog"}
+    for axis, picture in zip(shown, train.images, strict=False):
+        np.testing.assert_array_equal(axis.images[0].get_array(), picture)
 
 
-def test_a_step_is_applied_every_time(photo):
-    for seed in range(5):
-        strip = widgets.augmented_strip([photo], "writeup", "VerticalFlip", 32, seed)
-        np.testing.assert_array_equal(strip, photo[::-1])
-
-
-def test_a_step_that_the_policy_lacks_changes_nothing(photo):
-    strip = widgets.augmented_strip([photo], "natural", "Transpose", 64, 0)
-    np.testing.assert_array_equal(strip, cv2.resize(photo, (64, 64)))
-
-
-def test_choosing_another_step_or_seed_draws_anew_and_says_what(photo):
-    explorer = augmentation_explorer([photo])
-    screen = explorer.children[2]
-    chosen = controls(explorer)
-    seen = {screen.value}
-    chosen["step"].value = "CoarseDropout"
-    assert "writeup: CoarseDropout" in screen.value
-    seen.add(screen.value)
-    chosen["seed"].value = 7
-    seen.add(screen.value)
-    chosen["policy"].value = "natural"
-    chosen["step"].value = "Transpose"
-    assert "Transpose is not in natural" in screen.value
-    assert len(seen) == 3
+def test_spectra_are_drawn_below_their_pictures_in_powers_of_ten():
+    pictures = {size: np.zeros((size, size, 3), np.uint8) for size in (32, 64)}
+    spectra = {size: np.full((size, size), 100.0) for size in (32, 64)}
+    figure = spectra_figure(pictures, spectra)
+    assert [axis.images[0].get_array().shape[0] for axis in figure.axes[:4]] == [32, 64, 32, 64]
+    np.testing.assert_allclose(figure.axes[2].images[0].get_array(), 2)

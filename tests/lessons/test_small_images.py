@@ -4,7 +4,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from cifarlib import Run, find_run, fit_table, mcnemar, overfitting, plots, trial_table
+from cifarlib import Run, find_run, mcnemar
+from cifarlib.lessons.curves import overfitting
+from cifarlib.lessons.small_images import (
+    fit_table,
+    gains_figure,
+    trial_curves,
+    trial_table,
+    trials_figure,
+)
 
 BASE = "ResNet18-32px-scratch-{}"
 STEM = "ResNet18-32px-scratch-{}-stem_cifar"
@@ -64,7 +72,7 @@ def test_the_fit_is_that_of_the_curve():
 
 def test_each_trial_is_drawn_as_a_curve_and_a_bar_of_one_colour():
     trials = trials_of("writeup")
-    figure = plots.trials_figure(trials, reference=("best published", 0.59), title="32 px")
+    figure = trials_figure(trials, reference=("best published", 0.59), title="32 px")
     curves, bars = figure.axes
     assert len(curves.lines) == len(bars.patches) == 2
     for run, line, bar in zip(trials.values(), curves.lines, bars.patches, strict=False):
@@ -78,7 +86,7 @@ def test_each_trial_is_drawn_as_a_curve_and_a_bar_of_one_colour():
 
 def test_training_is_drawn_beside_validation():
     trials = trials_of("writeup")
-    training, validation = plots.trial_curves(trials).axes
+    training, validation = trial_curves(trials).axes
     run = trials["stem"]
     np.testing.assert_array_equal(training.lines[1].get_ydata(), run.history.train_accuracy)
     np.testing.assert_array_equal(validation.lines[1].get_ydata(), run.history.valid_accuracy)
@@ -88,7 +96,7 @@ def test_training_is_drawn_beside_validation():
 
 def test_gains_at_two_budgets_are_joined_and_open_trials_left_out():
     both = {budget: trials_of(budget) for budget in ("quick", "writeup")}
-    (axis,) = plots.gains_figure(both).axes
+    (axis,) = gains_figure(both).axes
     joined, zero = axis.lines
     for gain, trials in zip(joined.get_ydata(), both.values(), strict=True):
         expected = trials["stem"].test["accuracy"] - trials["baseline"].test["accuracy"]

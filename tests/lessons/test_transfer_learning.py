@@ -1,21 +1,32 @@
-"""A match is fair: time is counted alike, the frozen net stays as it is, both arms learn."""
+"""What fine-tuning brings is told as recorded; a match is fair, and both arms learn."""
 
 import itertools
 
 import pytest
 import torch
-from helpers import CPU, fixed_batches, tiny_net
+from helpers import CPU, RESNET18, fixed_batches, runs_of, tiny_net
 from torch import nn
 
-from cifarlib import create_model, frozen_features, race, train_all, train_head
-from cifarlib.lessons import transfer_learning as match
+from cifarlib import find_run
+from cifarlib.experiments.store import find_published_run, find_superseded
+from cifarlib.lessons import transfer_learning
+from cifarlib.lessons.transfer_learning import (
+    distance_table,
+    filter_structure,
+    finetuning_table,
+    pairs_of_starts,
+    race,
+    riddle_figure,
+    train_all,
+    train_head,
+)
 
 
 @pytest.fixture
 def clock(monkeypatch):
     """A clock that a step moves on by a tenth of a second."""
     now = itertools.count()
-    monkeypatch.setattr(match.time, "perf_counter", lambda: next(now) / 10)
+    monkeypatch.setattr(transfer_learning.time, "perf_counter", lambda: next(now) / 10)
 
 
 def test_a_race_takes_steps_until_the_time_is_up_and_looks_at_even_intervals(clock):
@@ -28,7 +39,7 @@ def test_a_race_takes_steps_until_the_time_is_up_and_looks_at_even_intervals(clo
 def test_measuring_costs_no_time(clock):
     def slow_look() -> float:
         for _ in range(50):
-            match.time.perf_counter()
+            transfer_learning.time.perf_counter()
         return 1.0
 
     seen = race(itertools.count(), slow_look, seconds=1.0, looks=2)
@@ -38,19 +49,6 @@ def test_measuring_costs_no_time(clock):
 def test_a_race_without_time_left_says_so():
     with pytest.raises(ValueError, match=r"got 3\.0 s spent of 2 s"):
         race(itertools.count(), lambda: 0.0, seconds=2, spent=3.0)
-
-
-def test_features_are_those_before_the_head_and_the_net_is_not_changed(train):
-    net = create_model("test_resnet", image_size=32)
-    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    features, labels = frozen_features(net, fixed_batches(train[:100]), CPU)
-    assert features.shape == (100, net.num_features)
-    assert torch.equal(labels, torch.as_tensor(train.labels[:100]))
-    assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
-    with torch.inference_mode():
-        images, _ = next(iter(fixed_batches(train[:100])))
-        logits = net.eval()(CPU.prepare(images))
-    torch.testing.assert_close(net.get_classifier()(features[: len(logits)]), logits)
 
 
 def test_both_arms_learn(train):
@@ -69,3 +67,40 @@ def test_both_arms_learn(train):
         pass
     moved = [not torch.equal(old, new) for old, new in zip(before, net.parameters(), strict=True)]
     assert all(moved)
+
+
+def test_filters_tell_noise_from_structure():
+    torch.manual_seed(0)
+    noise = torch.randn(32, 3, 3, 3)
+    grey = torch.randn(32, 1, 3, 3).expand(32, 3, 3, 3).clone()
+    grey[0] = 0
+    assert filter_structure(noise)["死掉 dead"] == "0 / 32"
+    assert filter_structure(grey)["死掉 dead"] == "1 / 32"
+    assert filter_structure(grey)["三色同向 colours agree"] == "31 / 31"
+
+
+def test_the_riddle_leaves_out_what_is_not_recorded():
+    run = find_run("ResNet18-32px-imagenet-writeup")
+    figure = riddle_figure({"a": run, "b": None, "c": None, "d": None})
+    labels = [line.get_label() for line in figure.axes[1].lines]
+    assert labels == ["published", "a"]
+
+
+def test_starts_are_compared_only_where_no_scale_held_a_run_back():
+    scratch = runs_of("scratch", record=RESNET18)
+    tuned = runs_of("imagenet", record="ResNet18-32px-imagenet-writeup")
+    assert (pairs_of_starts(scratch, tuned).whose == "ours").sum() == 1
+    tuned[32]["ResNet18"] = find_superseded("ResNet18-32px-imagenet-writeup")
+    assert (pairs_of_starts(scratch, tuned).whose == "ours").sum() == 0
+
+
+def test_the_table_of_distances_leaves_out_what_is_open():
+    table = distance_table({"a": find_published_run(RESNET18), "b": None})
+    assert list(table.index) == ["a"]
+    assert table.loc["a", "距離：驗證 RMS, valid"] == "1.0"
+
+
+def test_fine_tuning_over_fits_less():
+    table = finetuning_table()
+    assert table.loc["SE-ResNeXt50", "64 px: 差距 gap"] == "+13.9"
+    assert table.loc["EfficientNet_b0", "32 px: 第 2 輪 at 2"] == "69%"

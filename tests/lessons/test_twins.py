@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cifarlib import exact_twins, is_learned_from, near_twins, split_folds
+from cifarlib import split_folds
+from cifarlib.lessons.twins import exact_twins, is_learned_from, near_twins, twins_figure
 
 
 def with_images(images, changed):
@@ -75,3 +76,11 @@ def test_what_a_run_learns_from_is_what_the_folds_say(train):
     assert np.array_equal(train.images[learned], kept.images)
     first = is_learned_from(train, 100)
     assert np.array_equal(train.images[first], kept.images[:100])
+
+
+def test_the_pairs_nearest_to_each_level_are_shown(train, test):
+    twins = near_twins(test, train)
+    figure = twins_figure(test, train, twins, (0.9, 0.8), columns=3)
+    assert len(figure.axes) == 6
+    height, width, _ = figure.axes[0].images[0].get_array().shape
+    assert (height, width) == (32, 67)

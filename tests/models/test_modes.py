@@ -8,7 +8,6 @@ from torch import nn
 
 from cifarlib import (
     Device,
-    block_table,
     create_model,
     evaluate,
     frozen_features,
@@ -17,6 +16,7 @@ from cifarlib import (
     predict,
     train_epoch,
 )
+from cifarlib.lessons.training_from_scratch.blocks import block_table
 
 
 def modes(model: nn.Module) -> list[bool]:

@@ -2,8 +2,10 @@
 
 import pytest
 
-from cifarlib import (
-    BACKBONES,
+from cifarlib import BACKBONES
+from cifarlib.config import IMAGE_SIZES
+from cifarlib.experiments.store import find_published_run
+from cifarlib.published.read import (
     literature,
     measured_batch_norm,
     measured_speeds,
@@ -12,8 +14,6 @@ from cifarlib import (
     published_curves,
     published_table,
 )
-from cifarlib.config import IMAGE_SIZES
-from cifarlib.experiments.store import find_published_run
 
 
 def test_the_published_curves_are_those_of_every_panel():

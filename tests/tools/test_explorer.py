@@ -11,14 +11,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cifarlib import load_cifar100, load_runs, published_curve, published_table
+from cifarlib import load_cifar100, load_runs
 from cifarlib.config import HISTORY
-from cifarlib.data import official as sources
+from cifarlib.data import hub, official
 from cifarlib.data.facts import CLASSES, FINGERPRINTS, SUPERCLASS_OF, SUPERCLASSES
 from cifarlib.data.locate import data_place
-from cifarlib.tools.explorer import data as explorer_data
-from cifarlib.tools.explorer import write as explorer
-from cifarlib.tools.explorer.data import contrast, explored_runs, packed, readable_color, unpacked
+from cifarlib.published.read import published_curve, published_table
+from cifarlib.tools.explorer import write
+from cifarlib.tools.explorer.data import (
+    GROUNDS,
+    PAGE,
+    contrast,
+    explored_runs,
+    packed,
+    readable_color,
+    unpacked,
+)
 from cifarlib.tools.explorer.sprite import best_webp, sprite_sheet
 from cifarlib.tools.explorer.write import explorer_frame, write_explorer
 from cifarlib.utils.errors import last_line
@@ -169,7 +177,7 @@ def test_what_is_no_byte_is_an_error(values):
 
 def test_colours_stand_out_in_both_themes(facts):
     for backbone in facts["backbones"]:
-        for theme, ground in explorer_data.GROUNDS.items():
+        for theme, ground in GROUNDS.items():
             assert contrast(backbone[theme], ground) >= 3
 
 
@@ -183,8 +191,8 @@ def test_a_colour_that_stands_out_stays():
 
 
 def test_the_grounds_are_those_of_the_style_sheet():
-    style = (explorer.PAGE / "page.css").read_text(encoding="utf-8")
-    light, dark = explorer_data.GROUNDS.values()
+    style = (PAGE / "page.css").read_text(encoding="utf-8")
+    light, dark = GROUNDS.values()
     assert f"--ground: light-dark({light}, {dark});" in style
 
 
@@ -244,7 +252,7 @@ def test_other_pictures_than_the_runs_answered_are_an_error(tmp_path, as_true):
 
 @pytest.mark.slow
 def test_on_true_cifar100_everything_fits_and_can_be_seen(tmp_path):
-    if sources.find_official(data_place().folder) is None:
+    if official.find_official(data_place().folder) is None:
         pytest.skip("true CIFAR-100 is not at hand")
     true = load_cifar100("test", own_pictures=False)
     path = write_explorer(tmp_path / NAME, data=true)
@@ -268,15 +276,15 @@ def test_nothing_is_downloaded_unasked(tmp_path, default_data, monkeypatch):
     def never(*arguments, **options):
         raise AssertionError("asked for pictures that are not at hand")
 
-    monkeypatch.setattr(explorer, "load_cifar100", never)
-    monkeypatch.setattr(sources, "cached_hub_file", lambda split: None)
+    monkeypatch.setattr(write, "load_cifar100", never)
+    monkeypatch.setattr(hub, "cached_hub_file", lambda split: None)
     facts = facts_of(write_explorer(tmp_path / NAME, runs=[]))
     assert "python -m cifarlib data" in facts["why_none"][1]
 
 
 def test_pictures_at_hand_are_taken(tmp_path, default_data, monkeypatch, as_true):
-    monkeypatch.setattr(explorer, "is_at_hand", lambda: True)
-    monkeypatch.setattr(explorer, "load_cifar100", lambda split: as_true)
+    monkeypatch.setattr(write, "is_at_hand", lambda: True)
+    monkeypatch.setattr(write, "load_cifar100", lambda split: as_true)
     assert facts_of(write_explorer(tmp_path / NAME, runs=[]))["pictures"]["n"] == 300
 
 
@@ -305,7 +313,7 @@ def test_the_page_is_made_anew_byte_for_byte(page, tmp_path, test):
 
 
 def test_no_name_can_end_the_data_early():
-    assert "<" not in explorer._json_for_html({"label": "</script><b>"})
+    assert "<" not in write._json_for_html({"label": "</script><b>"})
 
 
 def test_a_failure_keeps_the_page_before_it(tmp_path, test, monkeypatch):
@@ -346,7 +354,7 @@ def test_a_link_leads_home_where_there_is_a_home(page, tmp_path):
 
 
 def test_in_colab_the_frame_holds_the_page(page, monkeypatch):
-    monkeypatch.setitem(explorer.sys.modules, "google.colab", explorer)
+    monkeypatch.setitem(write.sys.modules, "google.colab", write)
     shown = explorer_frame(page).data
     assert shown.startswith("<div><iframe")
     assert 'srcdoc="&lt;!doctype html&gt;' in shown

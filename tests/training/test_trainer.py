@@ -10,14 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from helpers import (
-    CPU,
-    assert_same_tensors,
-    copy_of_state,
-    make_trainer,
-    tiny_net,
-    without_times,
-)
+from helpers import CPU, assert_same_tensors, copy_of_state, make_trainer, tiny_net, without_times
 from torch import nn
 
 from cifarlib import RECIPES, Device, Trainer, create_model

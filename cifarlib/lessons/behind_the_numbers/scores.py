@@ -1,28 +1,26 @@
-"""Tables for whoever doubts: how sure the numbers are, and what they rest on."""
+"""How sure a score is: against validation, by its interval, by seeds, with other views."""
 
 from collections.abc import Iterable
 from itertools import combinations
 from math import sqrt
+from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from ...evaluation.metrics import mcnemar, wilson_interval
-from ...experiments.labels import STARTS, cell_label, run_label
+from ...experiments.labels import look, run_label
 from ...experiments.record import Run
-from ...experiments.store import find_published_run, load_runs
-from ...published.read import measured_batch_norm
+from ...published.read import published_curve
+from ..figures import WIDTH, percent_axis
+from .rows import GREY, key, legend, rows_of
 
 SURE = 1.96  # standard deviations on either side that hold 95% of a normal distribution
-
-
-def _table(runs: Iterable[Run], rows: list[dict]) -> pd.DataFrame:
-    """Return a row a run under its name, with its backbone, the best on test first."""
-    facts = []
-    for run, row in zip(runs, rows, strict=True):
-        facts.append({"backbone": run.experiment.backbone, "test": run.test["accuracy"]} | row)
-    table = pd.DataFrame(facts, index=[run_label(run) for run in runs])
-    return table.sort_values("test", ascending=False, kind="stable")
+BAND = "#bbbbbb"
 
 
 def validation_gaps(runs: Iterable[Run]) -> pd.DataFrame:
@@ -48,6 +46,20 @@ def validation_gaps(runs: Iterable[Run]) -> pd.DataFrame:
     return _table(runs, rows)
 
 
+def gaps_figure(gaps: pd.DataFrame) -> Figure:
+    """Draw test - validation of each run of validation_gaps as a dot, and the 95% band behind."""
+    figure, axis = rows_of(gaps)
+    row: Any
+    for place, row in enumerate(gaps.itertuples()):
+        axis.barh(place, 2 * row.band, left=-row.band, height=0.7, color=BAND, alpha=0.45)
+        axis.plot(row.gap, place, linestyle="", markersize=7, **look(row.backbone))
+    axis.axvline(0, color=GREY, linewidth=0.8)
+    axis.set_xlabel("test − validation accuracy (points)")
+    band = Patch(color=BAND, alpha=0.45, label="95% of gaps by chance")
+    legend(figure, [band, *key(gaps)])
+    return figure
+
+
 def score_intervals(runs: Iterable[Run]) -> pd.DataFrame:
     """Return each run's test accuracy with its 95% Wilson interval.
 
@@ -60,6 +72,27 @@ def score_intervals(runs: Iterable[Run]) -> pd.DataFrame:
         low, high = wilson_interval(round(run.test["accuracy"] * n_test), n_test)
         rows.append({"low": low, "high": high})
     return _table(runs, rows)
+
+
+def intervals_figure(intervals: pd.DataFrame) -> Figure:
+    """Draw the test accuracy of each run of score_intervals with its interval."""
+    figure, axis = rows_of(intervals)
+    row: Any
+    for place, row in enumerate(intervals.itertuples()):
+        sides = [[row.test - row.low], [row.high - row.test]]
+        axis.errorbar(
+            row.test,
+            place,
+            xerr=sides,
+            capsize=3,
+            linestyle="",
+            markersize=4,
+            **look(row.backbone),
+        )
+    axis.set_xlabel("test accuracy, with its 95% Wilson interval")
+    percent_axis(axis.xaxis)
+    legend(figure, key(intervals))
+    return figure
 
 
 def seed_pairs(runs: Iterable[Run]) -> pd.DataFrame:
@@ -78,6 +111,42 @@ def seed_pairs(runs: Iterable[Run]) -> pd.DataFrame:
             "p": mcnemar(first, second),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def seeds_figure(runs: Iterable[Run]) -> Figure:
+    """Draw validation loss and accuracy by epoch of runs that differ in their seed alone.
+
+    The published curve of their cell is drawn too, dotted, where there is one.
+    """
+    runs = list(runs)
+    asked = runs[0].experiment
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3), layout="constrained")
+    published = published_curve(asked.backbone, asked.image_size, asked.init).reset_index()
+    colors = plt.get_cmap("viridis")(np.linspace(0.1, 0.8, len(runs)))
+    for axis, measure in zip(axes, ("loss", "accuracy"), strict=True):
+        for run, color in zip(runs, colors, strict=True):
+            axis.plot(
+                run.history.epoch,
+                run.history[f"valid_{measure}"],
+                color=color,
+                linewidth=1.1,
+                label=f"ours, seed {run.experiment.seed}",
+            )
+        if not published.empty:
+            axis.plot(
+                published.epoch,
+                published[f"valid_{measure}"],
+                color="black",
+                linewidth=0.8,
+                linestyle=":",
+                label="published",
+            )
+        axis.set_xlabel("epoch")
+    axes[0].set_ylabel("validation cross entropy (nats)")
+    axes[1].set_ylabel("validation accuracy")
+    percent_axis(axes[1].yaxis)
+    axes[1].legend(fontsize=8)
+    return figure
 
 
 def tta_gains(runs: Iterable[Run]) -> pd.DataFrame:
@@ -104,140 +173,30 @@ def tta_gains(runs: Iterable[Run]) -> pd.DataFrame:
     return _table(runs, rows)
 
 
-# --- what seeing a test picture's twin is worth ---------------------------------------------------
+def tta_figure(gains: pd.DataFrame) -> Figure:
+    """Draw for each run of tta_gains what fixed views (marks) and random rounds (bars) gain."""
+    figure, axis = rows_of(gains)
+    row: Any
+    for place, row in enumerate(gains.itertuples()):
+        style = look(row.backbone)
+        low, high = 100 * (row.low - row.test), 100 * (row.high - row.test)
+        axis.hlines(place, low, high, color=style["color"], linewidth=6, alpha=0.4)
+        gain = 100 * (row.fixed - row.test)
+        axis.plot(gain, place, linestyle="", markersize=6, **style)
+    axis.axvline(0, color=GREY, linewidth=0.8)
+    axis.set_xlabel("gain over the picture as it is (points)")
+    handles = [
+        Line2D([], [], color=GREY, linewidth=6, alpha=0.4, label="ten random rounds"),
+        *key(gains),
+    ]
+    legend(figure, handles)
+    return figure
 
 
-def part_and_whole() -> list[tuple[Run, Run]]:
-    """Return the cells that were run twice: (on 10,000 training pictures, on all 40,000)."""
-    whole = {_cell(run): run for run in load_runs(budget="writeup")}
-    pairs = []
-    for run in load_runs(budget="quick"):
-        if _is_plain(run) and _cell(run) in whole:
-            pairs.append((run, whole[_cell(run)]))
-    return pairs
-
-
-def _cell(run: Run) -> tuple:
-    """Return what an experiment asks for but its budget."""
-    asked = run.experiment
-    how = (asked.recipe, asked.policy, asked.stem, asked.lr, asked.seed)
-    return (asked.backbone, asked.image_size, asked.init, *how)
-
-
-def _is_plain(run: Run) -> bool:
-    """Say whether a run is the comparison's own way."""
-    return run.experiment.recipe == run.experiment.policy == "writeup" and (
-        run.experiment.stem == "imagenet"
-    )
-
-
-def memory_effect(
-    run: Run,
-    control: Run,
-    seen: np.ndarray,
-    unseen: np.ndarray,
-) -> dict[str, float]:
-    """Return what having learned from a test picture's twin is worth to a run.
-
-    seen, unseen: bool (N,), the test pictures whose twin the run did and did not learn from;
-    `control` learned from both kinds or from neither, so that a difference of its own tells how
-    easy they are. All in percent: seen, unseen, control_seen, control_unseen (accuracies),
-    left_over (the run's difference - the control's, points) and its standard error.
-    """
-    alone = run.correct().astype(float)
-    beside = control.correct().astype(float)
-    more = alone - beside
-    return {
-        "seen": _percent(alone[seen]),
-        "unseen": _percent(alone[unseen]),
-        "control_seen": _percent(beside[seen]),
-        "control_unseen": _percent(beside[unseen]),
-        "left_over": _percent(more[seen]) - _percent(more[unseen]),
-        "error": 100 * sqrt(_variance_of_mean(more[seen]) + _variance_of_mean(more[unseen])),
-    }
-
-
-def _percent(values: np.ndarray) -> float:
-    if len(values) == 0:
-        return float("nan")
-    return 100 * float(values.mean())
-
-
-def _variance_of_mean(values: np.ndarray) -> float:
-    if len(values) == 0:
-        return float("nan")
-    return float(values.var()) / len(values)
-
-
-def memory_effects(
-    pairs: Iterable[tuple[Run, Run]],
-    seen: np.ndarray,
-    unseen: np.ndarray,
-) -> pd.DataFrame:
-    """Return memory_effect of each (run, control), a row a cell, the most left over first."""
-    rows = {}
-    for run, control in pairs:
-        effect = memory_effect(run, control, seen, unseen)
-        asked = run.experiment
-        name = cell_label(asked.backbone, asked.image_size, asked.init)
-        rows[name] = {"backbone": asked.backbone, **effect}
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    return table.sort_values("left_over", ascending=False, kind="stable")
-
-
-# --- how they were made ---------------------------------------------------------------------------
-
-
-def batch_norm_table() -> pd.DataFrame:
-    """Return validation loss (accuracy) of trained nets by the statistics that BatchNorm used.
-
-    A row a net, a column a kind of statistics, "–" where it was not measured: see
-    measured_batch_norm.
-    """
-    measured = measured_batch_norm()
-    cells = []
-    for row in measured.itertuples():
-        cells.append(f"{row.valid_loss:.2f} ({row.valid_accuracy:.1%})")
-    table = measured.assign(cell=cells).pivot(index="run", columns="statistics", values="cell")
-    table = table.loc[measured.run.unique(), measured.statistics.unique()].fillna("–")
-    names = []
-    for run_id in table.index:
-        run = find_published_run(run_id)
-        names.append(run_label(run) if run else run_id)
-    return table.set_axis(names).rename_axis(columns=None)
-
-
-def machines(runs: Iterable[Run]) -> pd.DataFrame:
-    """Return where and how precisely runs were calculated, a row a way, the commonest first.
-
-    Columns: device, precision, runs (how many), which (their sizes and starts), seconds (whether
-    they mean anything: "no", or "unknown" where a record does not say).
-    """
-    ways: dict[tuple[str, str], list[Run]] = {}
-    for run in runs:
-        kind = str(run.told("device")).partition(":")[0].replace("cpu", "CPU")
-        ways.setdefault((kind, run.told("precision")), []).append(run)
-    rows = []
-    for (device, precision), made in sorted(ways.items(), key=lambda way: -len(way[1])):
-        cells = []
-        for run in made:
-            cells.append(f"{STARTS[run.experiment.init]} {run.experiment.image_size} px")
-        rows.append(
-            {
-                "device": device,
-                "precision": precision,
-                "runs": len(made),
-                "which": ", ".join(sorted(set(cells))),
-                "seconds": _in_words({run.told("seconds_valid") for run in made}),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _in_words(told: set) -> str:
-    """Return whether seconds mean anything, of runs that say it each."""
-    words = []
-    for answer, word in ((True, "yes"), (False, "no"), ("unknown", "unknown")):
-        if answer in told:
-            words.append(word)
-    return ", ".join(words)
+def _table(runs: Iterable[Run], rows: list[dict]) -> pd.DataFrame:
+    """Return a row a run under its name, with its backbone, the best on test first."""
+    facts = []
+    for run, row in zip(runs, rows, strict=True):
+        facts.append({"backbone": run.experiment.backbone, "test": run.test["accuracy"]} | row)
+    table = pd.DataFrame(facts, index=[run_label(run) for run in runs])
+    return table.sort_values("test", ascending=False, kind="stable")

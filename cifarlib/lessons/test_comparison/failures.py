@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...data.facts import CLASSES, SUPERCLASSES
-from ..figures import WIDTH, look, percent_axis
+from ...experiments.labels import look
+from ..figures import WIDTH, percent_axis
 
 ELSEWHERE = "elsewhere"
 TITLE_LETTERS = 36  # of a line above a panel of top5_chart

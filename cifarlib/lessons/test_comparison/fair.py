@@ -9,10 +9,11 @@ import pandas as pd
 
 from ...config import BACKBONES, IMAGE_SIZES
 from ...evaluation.metrics import mcnemar
-from ...experiments.labels import SCALE, STARTS, p_in_words, run_label
+from ...experiments.labels import SCALE, STARTS, run_label
 from ...experiments.record import Run
 from ...experiments.store import largest_run, load_runs
 from ...published.read import published_table
+from ..figures import p_in_words
 
 # parts of the comparison: init, measure in Run.test, column of the published table
 KINDS = {

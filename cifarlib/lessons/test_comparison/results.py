@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ...config import BACKBONES, IMAGE_SIZES
-from ..figures import WIDTH, look, percent_axis
+from ...experiments.labels import look
+from ..figures import WIDTH, percent_axis
 
 
 def results_figure(cells: pd.DataFrame, *, title: str = "") -> Figure:

@@ -1,14 +1,23 @@
-"""The four blocks that the backbones are built of, as drawings."""
+"""The four blocks that the backbones are built of: as drawings, and what they cost."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.pyplot as plt
+import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from ..figures import COLORS, WIDTH
+from ...experiments.labels import COLORS
+from ...models.backbones import create_model
+from ...models.modes import evaluating
+from ..figures import WIDTH
 
 WIDEST = 256  # channels of the widest layer
 FULL = 0.8  # of a panel, the width of the widest layer
@@ -123,3 +132,79 @@ def _draw_arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float]
         linewidth=1.2,
     )
     axis.add_patch(arrow)
+
+
+def block_table(blocks: Mapping[str, tuple[nn.Module, int]], side: int = 8) -> pd.DataFrame:
+    """Return what blocks cost on a map of `side` pixels, and what becomes of them on one of 1×1.
+
+    blocks: name to (block, the channels that enter it). Columns: parameters and multiply-adds
+    (thousands), and the share of parameters that meet padding only on a 1×1 map.
+    """
+    rows = {}
+    for name, (block, channels) in blocks.items():
+        with evaluating(block):
+            # shapes would do, but a block is small
+            with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+                block(torch.zeros(1, channels, side, side))
+            idle, _ = _idle_weights(block, torch.zeros(1, channels, 1, 1))
+        parameters = sum(parameter.numel() for parameter in block.parameters())
+        rows[name] = {
+            "參數 parameters (k)": f"{parameters / 1e3:.1f}",
+            f"乘加 multiply-adds, {side}×{side} (k)": f"{counter.get_total_flops() / 2e3:,.0f}",
+            "1×1 時閒置 idle on 1×1": f"{idle / parameters:.0%}",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def idle_share(backbone: str, image_size: int, *, spatial: bool = False) -> float:
+    """Return the share of a net's parameters that only ever multiply padding at an image size.
+
+    A 3×3 filter on a 1×1 map sees one pixel and eight zeros: eight of its nine weights learn
+    nothing. spatial: among the weights of filters larger than 1×1 alone, which look at neighbours.
+    """
+    model = create_model(backbone, image_size=image_size).eval()
+    idle, of_filters = _idle_weights(model, torch.zeros(1, 3, image_size, image_size))
+    if spatial:
+        return idle / max(of_filters, 1)
+    return idle / sum(parameter.numel() for parameter in model.parameters())
+
+
+def _idle_weights(model: nn.Module, picture: torch.Tensor) -> tuple[float, int]:
+    """Return how many weights meet padding only, and how many filters larger than 1×1 have."""
+    shape_into: dict[Any, torch.Size] = {}
+
+    def note_shape(layer: nn.Module, inputs: tuple, output: object) -> None:
+        shape_into[layer] = inputs[0].shape
+
+    handles = []
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d):
+            handles.append(layer.register_forward_hook(note_shape))
+    with torch.no_grad():
+        model(picture)
+    for handle in handles:
+        handle.remove()
+    idle = 0.0
+    of_filters = 0
+    for layer, shape in shape_into.items():
+        if max(layer.kernel_size) > 1:
+            idle += layer.weight.numel() * _idle_share_of_filter(layer, shape)
+            of_filters += layer.weight.numel()
+    return idle, of_filters
+
+
+def _idle_share_of_filter(layer: Any, shape: torch.Size) -> float:
+    """Return which share of a filter's weights meets no pixel of a map (N, C, H, W)."""
+    # the same kernel with one channel on a map of ones: a weight that meets a pixel has a gradient
+    one = type(layer)(
+        1,
+        1,
+        layer.kernel_size,
+        stride=layer.stride,
+        padding=layer.padding,
+        dilation=layer.dilation,
+        bias=False,
+    )
+    ones = torch.ones(1, 1, *shape[2:])
+    (gradient,) = torch.autograd.grad(one(ones).sum(), one.weight)
+    return (gradient == 0).double().mean().item()

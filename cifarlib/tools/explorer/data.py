@@ -11,10 +11,9 @@ import pandas as pd
 
 from ...config import HISTORY, IMAGE_SIZES, INITS
 from ...data.facts import CLASSES, SUPERCLASS_OF, SUPERCLASSES
-from ...experiments.labels import SCALE, STARTS, run_label
+from ...experiments.labels import SCALE, STARTS, look, run_label
 from ...experiments.record import Run
 from ...experiments.store import load_runs
-from ...lessons.figures import look
 from ...published.read import published_curves, published_table
 from ...utils.files import PACKAGE
 

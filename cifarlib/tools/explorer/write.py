@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...data import official as sources
+from ...data import hub
 from ...data.cifar100 import ImageSet, load_cifar100
 from ...data.locate import data_in_words, is_at_hand
 from ...experiments.record import Run
@@ -122,7 +122,7 @@ def _pictures_at_hand() -> ImageSet | None:
 
 def _was_downloaded_from_the_hub() -> bool:
     can_read = importlib.util.find_spec("pyarrow") is not None
-    return can_read and sources.cached_hub_file("test") is not None
+    return can_read and hub.cached_hub_file("test") is not None
 
 
 def _picture_facts(data: ImageSet, n: int) -> dict[str, int]:

@@ -4,21 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cifarlib import (
-    BACKBONES,
+from cifarlib import BACKBONES, find_run, mcnemar
+from cifarlib.config import IMAGE_SIZES
+from cifarlib.lessons.test_comparison.fair import (
     comparison_cells,
     fair_pairs,
-    find_run,
-    find_superseded,
+    knob_gaps,
     knob_table,
-    mcnemar,
     pairs_table,
-    published_table,
-    run_label,
+    points_between,
     side_by_side,
 )
-from cifarlib.config import IMAGE_SIZES
-from cifarlib.lessons.test_comparison.fair import knob_gaps, points_between
+from cifarlib.published.read import published_table
 
 FIRST = "ResNet18-32px-scratch-writeup"
 HELD_BACK = "ResNet50-128px-imagenet-writeup"
@@ -120,31 +117,6 @@ def test_less_than_a_point_is_not_told_apart_however_small_the_p(monkeypatch):
     close = [points_between(pair) < 1 for pair in pairs]
     assert any(close)
     assert [word == "no" for word in told] == close
-
-
-@pytest.mark.parametrize(
-    ("name", "label"),
-    [
-        (FIRST, "ResNet18 32 px scratch"),
-        (f"{FIRST}-seed_1", "ResNet18 32 px scratch, seed 1"),
-        ("ResNet18-32px-imagenet-writeup-lr_0.001", "ResNet18 32 px fine-tuned, lr 0.001"),
-        (
-            f"{FIRST}-recipe_onecycle-policy_natural-stem_cifar",
-            "ResNet18 32 px scratch, CIFAR stem, natural, one-cycle",
-        ),
-        ("ResNet18-32px-scratch-quick", "ResNet18 32 px scratch, 10,000 pictures"),
-        (HELD_BACK, "ResNet50 128 px fine-tuned †"),
-    ],
-)
-def test_a_label_says_what_is_not_the_write_ups_own(name, label):
-    assert run_label(find_run(name)) == label
-
-
-def test_weights_too_large_for_their_steps_hold_a_run_back():
-    assert find_superseded("ResNet18-32px-imagenet-writeup").is_held_back
-    # ten times the rate makes up for it; and what begins from scratch has no such weights
-    assert not find_superseded("ResNet18-32px-imagenet-writeup-lr_0.001").is_held_back
-    assert not find_run(FIRST).is_held_back
 
 
 # --- knobs ----------------------------------------------------------------------------------------

@@ -2,9 +2,13 @@
 
 import numpy as np
 
-from cifarlib import plots
 from cifarlib.data.facts import CLASSES, SUPERCLASSES
-from cifarlib.lessons.test_comparison.failures import family_shares
+from cifarlib.lessons.test_comparison.failures import (
+    calibration_figure,
+    families_figure,
+    family_shares,
+    top5_chart,
+)
 
 
 def test_a_familys_shares_are_of_each_true_class_and_end_in_what_went_elsewhere():
@@ -17,9 +21,7 @@ def test_a_familys_shares_are_of_each_true_class_and_end_in_what_went_elsewhere(
 
 def test_each_family_has_a_panel_and_all_its_numbers_are_written():
     labels = np.arange(100)
-    figure = plots.families_figure(
-        labels, labels, ["people", "trees", "flowers"], title="all right"
-    )
+    figure = families_figure(labels, labels, ["people", "trees", "flowers"], title="all right")
     people, trees, flowers, left_over = figure.axes
     assert [axis.get_title() for axis in (people, trees, flowers)] == ["people", "trees", "flowers"]
     assert not left_over.get_visible()
@@ -35,7 +37,7 @@ def test_calibration_draws_mean_confidence_against_the_share_that_is_right():
     correct = np.zeros(110, bool)
     correct[:10] = True
     correct[40:70] = True
-    figure = plots.calibration_figure({"a run": (correct, confidence)}, backbone="ResNet18")
+    figure = calibration_figure({"a run": (correct, confidence)}, backbone="ResNet18")
     _, line = figure.axes[0].lines
     # the ten pictures of the last part are too few
     np.testing.assert_allclose(line.get_xydata(), [[0.25, 0.25], [0.85, 0.5]])
@@ -45,7 +47,7 @@ def test_the_chart_shows_the_picture_and_five_bars_a_run():
     picture = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)
     probabilities = np.array([0.5, 0.2, 0.1, 0.1, 0.05])
     guesses = {"one": (["oak_tree", *"abcd"], probabilities), "two": ([*"abcde"], probabilities)}
-    figure = plots.top5_chart(picture, guesses, title="what is it?")
+    figure = top5_chart(picture, guesses, title="what is it?")
     shown, one, _ = figure.axes
     np.testing.assert_array_equal(shown.images[0].get_array(), picture)
     assert [bar.get_width() for bar in one.patches] == probabilities.tolist()

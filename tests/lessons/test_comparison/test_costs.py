@@ -3,15 +3,10 @@
 import matplotlib.pyplot as plt
 import pytest
 
-from cifarlib import (
-    BACKBONES,
-    Experiment,
-    comparison_cells,
-    cost_table,
-    measured_speeds,
-    plots,
-    training_costs,
-)
+from cifarlib import BACKBONES, Experiment
+from cifarlib.lessons.test_comparison.costs import cost_table, costs_figure, training_costs
+from cifarlib.lessons.test_comparison.fair import comparison_cells
+from cifarlib.published.read import measured_speeds
 
 
 @pytest.mark.parametrize("kind", ["scratch", "fine-tuned"])
@@ -40,7 +35,7 @@ def test_the_table_has_every_backbone():
 
 def test_the_figure_draws_each_cell_at_its_hours():
     costs = training_costs(comparison_cells())
-    figure = plots.costs_figure(costs, title="a title")
+    figure = costs_figure(costs, title="a title")
     (axis,) = figure.axes
     hollow = [line for line in axis.lines if line.get_fillstyle() == "none"]
     drawn = [(line.get_xdata()[0], line.get_ydata()[0]) for line in hollow]
