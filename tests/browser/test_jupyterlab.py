@@ -215,7 +215,7 @@ def test_the_guessing_game_of_01_counts_an_answer(open_notebook):
     notebook = open_notebook("01_data_exploration.ipynb")
     notebook.begin_all()
     notebook.wait_for_all()
-    game = notebook.cell_with("cl.quiz(pictures)").locator(".jp-OutputArea")
+    game = notebook.cell_with("lesson.quiz(pictures)").locator(".jp-OutputArea")
     game.get_by_text("Which one is it?").wait_for()
     game.get_by_role("button").first.click()
     game.get_by_text(re.compile(r"It was: .+\. [01] of 1 right\.")).wait_for()
