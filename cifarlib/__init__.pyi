@@ -50,9 +50,12 @@ from .training.loop import (
     train_epoch as train_epoch,
     train_one_epoch_plainly as train_one_epoch_plainly,
 )
-from .training.trainer import (
-    Trainer as Trainer,
+from .training.fit import (
     fit as fit,
+)
+from .training.callbacks import (
+    BestWeights as BestWeights,
+    Callback as Callback,
 )
 from .evaluation.predict import (
     frozen_features as frozen_features,

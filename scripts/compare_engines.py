@@ -8,22 +8,24 @@ to be made with the graph, and CIFARLIB_ENGINE=eager trains without it.
 """
 
 import argparse
+import os
 import sys
 
 import pandas as pd
 import torch
 
 from cifarlib import (
+    Callback,
     Experiment,
-    Trainer,
-    choose_device,
     create_model,
     eval_transform,
+    fit,
     load_cifar100,
     make_loader,
     split_folds,
     train_transform,
 )
+from cifarlib.training.callbacks import Training
 
 BACKBONES = ("EfficientNet_b0", "ResNet18", "ResNet50", "SE-ResNeXt50")
 PICTURES = 400  # that are learned from: six whole batches and an odd one
@@ -47,20 +49,28 @@ def history_of(experiment: Experiment, engine: str) -> pd.DataFrame:
         eval_transform(experiment.image_size, normalize=False),
         num_workers=0,
     )
-    trainer = Trainer(
+    os.environ["CIFARLIB_ENGINE"] = engine
+    used = UsedEngine()
+    history = fit(
         model,
         train_loader,
         valid_loader,
-        choose_device(model),
         epochs=EPOCHS,
         lr=experiment.learning_rate,
-        engine=engine,
+        callbacks=[used],
+        progress=False,
     )
-    for _ in trainer:
-        pass
-    if trainer.engines != [engine]:
+    if used.engine != engine:
         raise ValueError(f"{experiment.backbone} cannot be trained with engine {engine}")
-    return trainer.frame.drop(columns="seconds")
+    return history.drop(columns="seconds")
+
+
+class UsedEngine(Callback):
+    """Which engine drove the last epoch."""
+
+    def on_epoch_end(self, training: Training) -> None:
+        """Note it, before the training's end gives its memory back."""
+        self.engine = training.engine.used
 
 
 def main() -> int:

@@ -7,10 +7,13 @@ import json
 import multiprocessing
 import os
 import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -25,18 +28,19 @@ from cifarlib import (
     Experiment,
     ImageSet,
     Run,
-    Trainer,
     eval_transform,
+    fit,
     make_loader,
     train_transform,
 )
 from cifarlib.config import IMAGE_SIZES
 from cifarlib.data import standin
-from cifarlib.data.cifar100 import canonical_order
+from cifarlib.data.cifar100 import canonical_order, data_id
 from cifarlib.experiments.record import digest_of, read_record
-from cifarlib.experiments.store import find_published_run
+from cifarlib.experiments.store import find_published_run, id_on
 from cifarlib.published.read import published_backbones
 from cifarlib.tools.command_line import main
+from cifarlib.training.callbacks import BestWeights, Callback, Training
 from cifarlib.utils.files import PACKAGE
 
 CPU = Device(torch.device("cpu"))
@@ -76,6 +80,11 @@ def fixed_batches(images: ImageSet, *, batch_size: int = 64, normalize: bool = F
     return make_loader(images, transform, batch_size=batch_size, num_workers=0)
 
 
+def run_identity(experiment: Experiment, train: ImageSet, test: ImageSet) -> str:
+    """Return the id of an experiment's run on these images."""
+    return id_on(experiment, data_id(train, test))
+
+
 # --- training -------------------------------------------------------------------------------------
 
 
@@ -96,30 +105,98 @@ def tiny_net(n_classes: int = 100) -> nn.Module:
     )
 
 
-def make_trainer(
+@dataclass
+class Fitted:
+    """What a training of the tiny net left behind."""
+
+    model: nn.Module
+    history: list[dict]  # without times
+    best: BestWeights
+
+
+def fit_tiny(
     train: ImageSet,
     *,
     model: nn.Module | None = None,
     device: Device = CPU,
     workers: int = 0,
+    callbacks: Iterable[Callback] = (),
     **options,
-) -> Trainer:
-    """Return a trainer on 300 pictures, validated on 100 others; by default of the tiny net."""
+) -> Fitted:
+    """Train on 300 pictures, validated on 100 others; by default the tiny net for three epochs.
+
+    The same call makes the same net again. options: those of fit.
+    """
+    model = model or tiny_net()
     options = {"epochs": 3, "lr": 1e-2, "recipe": RECIPES["writeup"]} | options
-    train_loader = make_loader(
+    best = BestWeights()
+    history = fit(
+        model,
+        train_batches(train, options["recipe"].batch_size, workers=workers),
+        fixed_batches(train[300:400]),
+        device=device,
+        callbacks=[best, *callbacks],
+        progress=False,
+        **options,
+    )
+    return Fitted(model, without_times(history.to_dict("records")), best)
+
+
+def train_batches(train: ImageSet, batch_size: int = 64, *, workers: int = 0) -> DataLoader:
+    """Return augmented batches of the first 300 pictures."""
+    return make_loader(
         train[:300],
         train_transform(32, normalize=False),
-        batch_size=options["recipe"].batch_size,
+        batch_size=batch_size,
         shuffle=True,
         num_workers=workers,
     )
-    valid_loader = fixed_batches(train[300:400])
-    return Trainer(model or tiny_net(), train_loader, valid_loader, device, **options)
 
 
-def no_scaler() -> torch.amp.GradScaler:
-    """Return the scaler of a device that needs none."""
-    return CPU.make_scaler()
+class At(Callback):
+    """Does something after a step of an epoch, once."""
+
+    def __init__(self, epoch: int, step: int, does: Callable[[Training], None]) -> None:
+        self.epoch = epoch
+        self.step = step
+        self.does = does
+        self.steps = 0
+        self.is_done = False
+
+    def on_epoch_begin(self, training: Training) -> None:
+        self.steps = 0
+
+    def on_step(self, training: Training) -> None:
+        self.steps += 1
+        here = (len(training.history) + 1, self.steps)
+        if here == (self.epoch, self.step) and not self.is_done:
+            self.is_done = True
+            self.does(training)
+
+
+def press_ctrl_c(training: Training) -> None:
+    """Stop as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def fit_with(callback: Callback) -> Callable[..., pd.DataFrame]:
+    """Return a fit that tells another callback too, to take fit's place within a run."""
+
+    def fit_and_tell(*arguments, callbacks, **options):
+        return fit(*arguments, callbacks=[*callbacks, callback], **options)
+
+    return fit_and_tell
+
+
+class StopAfter(Callback):
+    """Stops as Ctrl-C does once so many epochs are kept."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_epoch_begin(self, training: Training) -> None:
+        if len(training.history) == self.epochs:
+            raise KeyboardInterrupt
 
 
 def without_times(history: list[dict]) -> list[dict]:

@@ -65,33 +65,6 @@ def test_the_set_up_cell_is_one_and_the_same(path):
 # --- the live run ---------------------------------------------------------------------------------
 
 
-def test_the_live_cell_of_03_run_again_shows_what_was_trained(train):
-    drawn = []
-
-    class Shown:
-        """A figure on display: what it showed at last."""
-
-        def __init__(self, figure, display_id):
-            self.update(figure)
-
-        def update(self, figure):
-            drawn.append([len(line.get_xdata()) for line in figure.axes[0].lines])
-
-    plt.switch_backend("agg")
-    sources = [cell["source"] for cell in cells(NOTEBOOKS[2])]
-    (live,) = (number for number, source in enumerate(sources) if "live = cl.Trainer(" in source)
-    (imports,) = [source for source in sources if "import cifarlib as cl" in source]
-    shown = {"display": lambda figure, display_id: Shown(figure, display_id)}
-    names = {"train": train[:100], "valid": train[100:150], "sys": sys, "os": os} | shown
-    small = sources[live].replace('"ResNet18"', '"test_resnet"')
-    for source in [imports, small, sources[live + 1], sources[live + 1]]:
-        exec(source, names)
-    plt.close("all")
-    # the line of guessing has two points, training and validation one an epoch
-    assert drawn[0] == [2, 0, 0]
-    assert drawn[3] == drawn[4] == [2, 3, 3]
-
-
 @of_each_notebook
 def test_chinese_passages_come_with_their_english(path):
     for cell in cells(path, "markdown"):

@@ -1,6 +1,8 @@
 """Batches of augmented pictures that repeat themselves exactly, whatever the number of workers."""
 
+import multiprocessing
 import os
+import pickle
 import random
 import signal
 import sys
@@ -17,10 +19,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..utils.checks import whole_number
 from ..utils.errors import last_line
+from ..utils.progress import say
 from ..utils.signals import interrupt_waits
 from .cifar100 import ImageSet
 
 MOST_WORKERS = 4  # by default
+FEW_CORES = 2  # on so many, workers take from the training step what they give
 WORKERS_NICE = 10  # a tenth of the share that a process gets as it comes
 # what torch says of workers that died, of a too small /dev/shm among other things
 LOST_WORKERS = ("</torch_", "shared memory", "is killed by signal", "exited unexpectedly")
@@ -98,8 +102,13 @@ class CalmLoader(DataLoader):
     """
 
     def __iter__(self) -> Any:
-        with interrupt_waits():
-            batches = super().__iter__()
+        try:
+            with interrupt_waits():
+                batches = super().__iter__()
+        # within a pool's process, which may have none of its own; or there is no memory for one
+        except (AssertionError, OSError, pickle.PicklingError) as error:
+            say(f"no processes load the pictures ({last_line(error)}): this one does")
+            return iter(without_workers(self))
         return _watched(batches)
 
 
@@ -177,9 +186,17 @@ def make_loader(
 
 
 def _default_workers() -> int:
-    if os.name == "nt":
+    """Return how many processes load pictures by default: none where they would not pay."""
+    started_by = multiprocessing.get_start_method(allow_none=True)
+    if started_by is None:
+        started_by = multiprocessing.get_all_start_methods()[0]  # the system's way
+    # elsewhere each imports torch anew, and a script needs a main guard
+    if started_by != "fork" or multiprocessing.current_process().daemon:
         return 0
-    return min(MOST_WORKERS, cpu_count())  # those that this process may use
+    cores = cpu_count()  # those that this process may use
+    if cores <= FEW_CORES:
+        return 0
+    return min(MOST_WORKERS, cores)
 
 
 def _step_aside(worker: int) -> None:

@@ -1,5 +1,6 @@
 """The pictures of a run: loaded at its size, split, and cut to its budget."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,11 +8,13 @@ from ..config import BUDGETS, Experiment
 from ..data.cifar100 import (
     SIDE,
     ImageSet,
+    data_id,
     data_name,
     in_canonical_order,
     load_cifar100,
     split_folds,
 )
+from ..data.locate import data_place
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,31 @@ class Parts:
     def name(self) -> str:
         """The data's true name, for the record."""
         return data_name(self.train.source, cifar100=self.cifar100)
+
+
+class Images:
+    """The images that an experiment is run on: those handed in, or loaded when they are needed."""
+
+    def __init__(self, image_size: int, data: Sequence[ImageSet] | None = None) -> None:
+        self.image_size = image_size
+        self.data = data
+
+    @property
+    def are_own(self) -> bool:
+        """Whether they are a reader's own, which no published record is about unasked."""
+        return self.data is not None or data_place().holds_own_pictures
+
+    @functools.cached_property
+    def sets(self) -> tuple[ImageSet, ImageSet]:
+        """(train, test), checked and in canonical order."""
+        if self.data is None:
+            return load_data(self.image_size)
+        return ready_data(self.data)
+
+    @functools.cached_property
+    def id(self) -> str:
+        """Which images these are, told by their arrays as they are now: "" for CIFAR-100."""
+        return data_id(*self.sets)
 
 
 def load_data(image_size: int = SIDE) -> tuple[ImageSet, ImageSet]:

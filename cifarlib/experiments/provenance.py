@@ -6,19 +6,21 @@ import platform
 import subprocess
 import sys
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
 import cv2
+import pandas as pd
 import torch
 
 from ..config import BUDGETS, RECIPES, Experiment, timm_name
 from ..data import facts
 from ..data.transforms import policy_settings
 from ..models.weights import MissingWeights, Weights, find_weights
+from ..training.callbacks import Callback, Training
 from ..training.device import Device, describe_device, peak_memory
-from ..training.trainer import Trainer, utc_now
+from ..training.sharing import MachineLoad
 from ..utils.files import PACKAGE
 from .parts import Parts
 from .record import FOLDER, UNKNOWN, Run
@@ -163,28 +165,72 @@ def _data_of(parts: Parts) -> dict[str, Any]:
     return data
 
 
-def provenance_after(experiment: Experiment, trainer: Trainer) -> dict[str, Any]:
+class RunLog(Callback):
+    """What drove a run's epochs and on what they were trained, also where it was stopped between.
+
+    surroundings: device, precision, versions, code; they are told for each stretch of epochs.
+    """
+
+    def __init__(self, surroundings: dict[str, Any]) -> None:
+        self.surroundings = surroundings
+        self.stretches: list[dict[str, Any]] = []  # several where the surroundings changed
+        self.engines: list[str] = []  # that have driven epochs, in the order of their first
+        self.micro_batches = 1  # parts in which batches went through the model in the end
+
+    def on_epoch_begin(self, training: Training) -> None:
+        """Begin a stretch, unless this epoch goes on like the one before it."""
+        before = self.stretches[-1] if self.stretches else {}
+        if any(before.get(name) != value for name, value in self.surroundings.items()):
+            first = {"from_epoch": len(training.history) + 1, "started": utc_now()}
+            self.stretches.append(first | self.surroundings)
+
+    def on_epoch_end(self, training: Training) -> None:
+        """Note what drove the epoch."""
+        self.micro_batches = training.micro_batches
+        if training.engine.used not in self.engines:
+            self.engines.append(training.engine.used)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the stretches and engines so far."""
+        return {"stretches": self.stretches, "engines": self.engines}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from those of a run that was stopped."""
+        self.stretches = state["stretches"]
+        self.engines = state["engines"]
+
+
+def provenance_after(
+    experiment: Experiment,
+    history: pd.DataFrame,
+    log: RunLog,
+    load: MachineLoad,
+) -> dict[str, Any]:
     """Return what is known of how a run was made once it has been trained and tested."""
-    sharing = trainer.sharing
-    started = trainer.stretches[0]["started"]
-    seconds = round(trainer.frame.seconds.sum(), 1)
+    started = log.stretches[0]["started"]
+    seconds = round(history.seconds.sum(), 1)
     made: dict[str, Any] = {
         "determinism": _determinism(experiment),
-        "engine": trainer.engines[-1],
-        "batch_pieces": trainer.micro_batches,
+        "engine": log.engines[-1],
+        "batch_pieces": log.micro_batches,
         "started": started,
         "ended": _end_after(started, seconds),
         "seconds": seconds,
-        "seconds_valid": sharing.seconds_valid,
-        "runs_side_by_side": sharing.runs,
-        "cores_of_others": round(sharing.others_cores, 2),
+        "seconds_valid": load.seconds_valid,
+        "runs_side_by_side": load.runs,
+        "cores_of_others": round(load.others_cores, 2),
         "peak_memory_gb": float(f"{peak_memory():.3g}"),
     }
-    if len(trainer.engines) > 1:
-        made["engines"] = trainer.engines
-    if len(trainer.stretches) > 1:
-        made["stretches"] = trainer.stretches
+    if len(log.engines) > 1:
+        made["engines"] = log.engines
+    if len(log.stretches) > 1:
+        made["stretches"] = log.stretches
     return made
+
+
+def utc_now() -> str:
+    """Return the time in UTC, to the second: "2026-11-28T09:30:00+00:00"."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _end_after(started: str, seconds: float) -> str:

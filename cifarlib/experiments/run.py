@@ -1,41 +1,77 @@
-"""Running an experiment: its record if there is one, else training, one test and a new record."""
+"""Running an experiment: find its record, else build, train, score and record it."""
 
-import contextlib
-import os
-import platform
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ..config import HISTORY, RECIPES, Experiment, timm_name
-from ..data.cifar100 import ImageSet, data_id
+from ..config import RECIPES, Experiment, timm_name
+from ..data.cifar100 import ImageSet
 from ..data.loader import make_loader
-from ..data.locate import data_place
 from ..data.transforms import check_steps, eval_transform, train_transform
 from ..evaluation.predict import score
 from ..models.backbones import create_model
-from ..models.weights import Weights, digest_of_tensors, find_weights, halved, pack_weights
+from ..models.weights import digest_of_tensors, find_weights, halved, pack_weights
+from ..training.callbacks import (
+    BestWeights,
+    Callback,
+    LiveCurves,
+    ProgressBar,
+    copy_to_cpu,
+    in_notebook,
+)
 from ..training.checkpoint import peek_state
-from ..training.device import choose_device
-from ..training.trainer import Trainer, copy_to_cpu, fit
-from ..utils.files import ensure_folder, expanded
+from ..training.device import Device, choose_device
+from ..training.fit import fit
+from ..training.recovery import Checkpoint
+from ..training.sharing import MachineLoad
+from ..utils.files import ensure_folder
 from ..utils.progress import say
-from .parts import Parts, load_data, ready_data, split_parts
-from .provenance import SURROUNDINGS, check_same_settings, provenance_after, provenance_of
+from .lock import alone_in, own_random_numbers
+from .parts import Images, Parts, split_parts
+from .provenance import (
+    SURROUNDINGS,
+    RunLog,
+    check_same_settings,
+    provenance_after,
+    provenance_of,
+)
 from .record import RECORD, ROUNDED, Run, read_record, write_record
 from .store import find_own_run, find_published_run, id_on, own_folder, own_paths
 
 CHECKPOINT = "checkpoint.pt"
-LOCK = "lock"
-HOLDER = "holder.txt"
 EVAL_BATCH = 256  # pictures
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a run is made of, ready to be trained."""
+
+    experiment: Experiment
+    folder: Path
+    model: nn.Module
+    device: Device
+    parts: Parts
+    train_loader: DataLoader
+    valid_loader: DataLoader
+    test_loader: DataLoader
+    provenance: dict[str, Any]  # how the run is made, as far as that is known before it
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training has made of a job: its history, and what its callbacks know."""
+
+    history: pd.DataFrame
+    best: BestWeights
+    log: RunLog
+    load: MachineLoad
 
 
 def run(
@@ -60,103 +96,56 @@ def run(
     be run, or a record or a checkpoint of that name was made otherwise: from other weights, say.
     """
     root = own_folder(runs_dir)
-    own_pictures = data is not None or data_place().holds_own_pictures
-    use_published = published and not retrain
-    if use_published and not own_pictures and not _has_own_runs(experiment, root):
-        found = find_published_run(experiment.id)  # at once, without loading a picture
-        if found:
-            return found
-
-    if data is None:
-        train, test = load_data(experiment.image_size)
-    else:
-        train, test = ready_data(data)
-    run_id = run_identity(experiment, train, test)
-    is_cifar100 = run_id == experiment.id
+    images = Images(experiment.image_size, data)
     found = None
     if not retrain:
-        found = find_own_run(run_id, runs_dir=root)
+        found = find(experiment, images, root, published=published)
     if found:
-        check_same_settings(found, experiment)
         return found
-    # one's own pictures never get a run on CIFAR-100
-    if use_published and (is_cifar100 or not own_pictures):
-        found = find_published_run(experiment.id)
-        if found:
-            return found
-
-    model, weights, parts = _begin(experiment, train, test, cifar100=is_cifar100)
-    folder = ensure_folder(root / run_id)
-    with _alone_in(folder):
-        if not retrain and (folder / RECORD).exists():  # finished by another process meanwhile
-            found = read_record(folder / RECORD)
-            check_same_settings(found, experiment)
-            return found
-        return _train(
-            experiment,
-            model,
-            folder,
-            weights=weights,
-            parts=parts,
-            num_workers=num_workers,
-            progress=progress,
-            command=command,
-        )
-
-
-def train_first(
-    experiment: Experiment,
-    epochs: int,
-    *,
-    runs_dir: str | Path,
-    data: tuple[ImageSet, ImageSet],
-    command: str | None = None,
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Train an experiment's first epochs, test and record nothing; return (history, provenance).
-
-    data: (train, test). What was stopped goes on from its checkpoint in `runs_dir`.
-    """
-    train, test = ready_data(data)
-    run_id = run_identity(experiment, train, test)
-    is_cifar100 = run_id == experiment.id
-    model, weights, parts = _begin(experiment, train, test, cifar100=is_cifar100)
-    folder = ensure_folder(expanded(runs_dir) / f"{run_id}-first_{epochs}")
-    with _alone_in(folder):
-        trainer, _, provenance = _make_trainer(
-            experiment,
-            model,
-            folder,
-            weights=weights,
-            parts=parts,
-            command=command,
-        )
-        fit(trainer, name=folder.name, until=epochs)
-        (folder / CHECKPOINT).unlink(missing_ok=True)
-        trainer.driven.stop()
-    return trainer.frame, provenance | {"engine": trainer.engines[-1]}
-
-
-def run_identity(experiment: Experiment, train: ImageSet, test: ImageSet) -> str:
-    """Return the experiment's id; on other pictures than CIFAR-100's a fingerprint follows it."""
-    return id_on(experiment, data_id(train, test))
+    with own_random_numbers():
+        job = build(experiment, images, root, num_workers=num_workers, command=command)
+        with alone_in(ensure_folder(job.folder)):
+            if not retrain:  # it may have been finished by another process meanwhile
+                found = find(experiment, images, root, published=False)
+            if found:
+                return found
+            if progress is True:  # nobody sees lines among several bars
+                say(f"data: {job.parts.train.in_words(job.parts.name)} to learn from")
+            trained = train(job, callbacks=_seen(job.folder.name, progress))
+            test, predictions = score_best(job, trained)
+            return record(job, trained, test, predictions)
 
 
 # --- the steps of a run ---------------------------------------------------------------------------
 
 
-def _has_own_runs(experiment: Experiment, root: Path) -> bool:
-    """Say whether one's own runs hold the experiment, on whatever pictures."""
-    return any(run_id.startswith(experiment.id) for run_id in own_paths(root))
+def find(experiment: Experiment, images: Images, root: Path, *, published: bool) -> Run | None:
+    """Return the record of an experiment: one's own on these very images, else the published one.
+
+    Images are loaded only where a record of one's own may be about them. Raises ValueError for one
+    that was made otherwise than it would be now.
+    """
+    if any(run_id.startswith(experiment.id) for run_id in own_paths(root)):
+        found = find_own_run(id_on(experiment, images.id), runs_dir=root)
+        if found:
+            check_same_settings(found, experiment)
+            return found
+    # images of one's own never get a run on CIFAR-100
+    if published and (not images.are_own or images.id == ""):
+        return find_published_run(experiment.id)
+    return None
 
 
-def _begin(
+def build(
     experiment: Experiment,
-    train: ImageSet,
-    test: ImageSet,
+    images: Images,
+    root: Path,
     *,
-    cifar100: bool,
-) -> tuple[nn.Module, Weights | None, Parts]:
-    """Return what a run begins with: (model, ImageNet weights or None, parts of the pictures)."""
+    num_workers: int | None = None,
+    command: str | None = None,
+) -> Job:
+    """Return what an experiment's run is made of. What can fail fails here, not after hours."""
+    train, test = images.sets
     weights = None
     if experiment.init == "imagenet":
         weights = find_weights(timm_name(experiment.backbone))
@@ -169,130 +158,101 @@ def _begin(
         image_size=experiment.image_size,
     )
     check_steps(experiment.image_size, experiment.policy)
-    return model, weights, split_parts(experiment, train, test, cifar100=cifar100)
-
-
-@contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold a run's folder; ValueError that says who holds it, if another process does.
-
-    The system lets go of a lock with its process; on file systems without locks a mark stands for
-    it, which filelock takes over from a dead process of this machine, and the message says how to
-    from another machine's.
-    """
-    holder = folder / HOLDER
-    lock = folder / LOCK
-    try:
-        with FileLock(lock, timeout=0):
-            since = time.strftime("%Y-%m-%d %H:%M:%S")
-            who = f"process {os.getpid()} on {platform.node()}, since {since},"
-            holder.write_text(who, encoding="utf-8")
-            for left_by_a_kill in folder.glob(".*.tmp"):
-                left_by_a_kill.unlink()
-            yield
-    except Timeout:
-        who = "another process"
-        if holder.exists():
-            who = holder.read_text(encoding="utf-8")
-        raise ValueError(
-            f"{who} is training {folder.name} in {folder.parent}: wait for it, then ask again;"
-            f" if it is no more, delete {lock}"
-        ) from None
-
-
-def _train(
-    experiment: Experiment,
-    model: nn.Module,
-    folder: Path,
-    *,
-    weights: Weights | None,
-    parts: Parts,
-    num_workers: int | None,
-    progress: bool | int,
-    command: str | None,
-) -> Run:
-    """Train a model through all epochs, test its best weights once, and record that."""
-    trainer, test_loader, provenance = _make_trainer(
-        experiment,
-        model,
-        folder,
-        weights=weights,
-        parts=parts,
-        num_workers=num_workers,
-        command=command,
-    )
-    if progress is True:  # nobody sees lines among several bars
-        say(f"data: {parts.train.in_words(parts.name)} to learn from")
-    fit(trainer, name=folder.name, progress=progress)
-    trainer.driven.stop()
-
-    final_weights = digest_of_tensors(copy_to_cpu(model.state_dict()))
-    model.load_state_dict(trainer.best_state)
-    test, predictions = score(
-        model,
-        test_loader,
-        parts.test.labels,
-        device=trainer.device,
-        policy=experiment.policy,
-        micro_batches=trainer.micro_batches,
-    )
-    provenance |= provenance_after(experiment, trainer)
-    provenance["final_weights_sha256"] = final_weights
-    # publish(weights=True) puts them along in this form
-    provenance[ROUNDED] = digest_of_tensors(halved(trainer.best_state))
-    finished = write_record(
-        folder,
-        experiment,
-        trainer.frame,
-        test=test,
-        provenance=provenance,
-        predictions=predictions,
-        best_weights=pack_weights(trainer.best_state, model),
-    )
-    (folder / CHECKPOINT).unlink(missing_ok=True)
-    return finished
-
-
-def _make_trainer(
-    experiment: Experiment,
-    model: nn.Module,
-    folder: Path,
-    *,
-    weights: Weights | None,
-    parts: Parts,
-    num_workers: int | None = None,
-    command: str | None = None,
-) -> tuple[Trainer, DataLoader, dict[str, Any]]:
-    """Return (trainer, batches of the test, what is known of how the run is made).
-
-    What can fail fails here, before training, not after hours of it.
-    """
+    parts = split_parts(experiment, train, test, cifar100=images.id == "")
     device = choose_device(model, image_size=experiment.image_size)
     device.place(model)  # which decides how many threads it has
-    provenance = provenance_of(
-        experiment,
-        parts,
-        weights,
-        device,
-        command=command,
-    )
     train_loader, valid_loader, test_loader = _make_loaders(experiment, parts, num_workers)
-    _remove_finished_checkpoint(folder)
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-    trainer = Trainer(
+    return Job(
+        experiment,
+        root / id_on(experiment, images.id),
         model,
+        device,
+        parts,
         train_loader,
         valid_loader,
-        device,
+        test_loader,
+        provenance=provenance_of(experiment, parts, weights, device, command=command),
+    )
+
+
+def train(job: Job, *, callbacks: Iterable[Callback] = ()) -> Trained:
+    """Train a job through its epochs, from its checkpoint on if it was stopped."""
+    experiment = job.experiment
+    best = BestWeights()
+    log = RunLog({name: job.provenance[name] for name in SURROUNDINGS})
+    load = MachineLoad()
+    _remove_finished_checkpoint(job.folder)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    owner = {"run": job.folder.name} | job.provenance["settings"]
+    history = fit(
+        job.model,
+        job.train_loader,
+        job.valid_loader,
         epochs=experiment.epochs,
         lr=experiment.learning_rate,
         recipe=RECIPES[experiment.recipe],
-        checkpoint=folder / CHECKPOINT,
-        owner={"run": folder.name} | provenance["settings"],
-        surroundings={name: provenance[name] for name in SURROUNDINGS},
+        device=job.device,
+        callbacks=[best, log, load, *callbacks],
+        checkpoint=Checkpoint(job.folder / CHECKPOINT, owner),
+        progress=False,
     )
-    return trainer, test_loader, provenance
+    return Trained(history, best, log, load)
+
+
+def score_best(job: Job, trained: Trained) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return (results, predictions) of the best validated weights on the test images.
+
+    The last epoch's weights are digested before the best take their place in the model.
+    """
+    job.provenance["final_weights_sha256"] = digest_of_tensors(copy_to_cpu(job.model.state_dict()))
+    job.model.load_state_dict(trained.best.weights)
+    return score(
+        job.model,
+        job.test_loader,
+        job.parts.test.labels,
+        device=job.device,
+        policy=job.experiment.policy,
+        micro_batches=trained.log.micro_batches,
+    )
+
+
+def record(
+    job: Job,
+    trained: Trained,
+    test: dict[str, Any],
+    predictions: dict[str, np.ndarray],
+) -> Run:
+    """Write a trained and tested job's record, whole, and remove its checkpoint."""
+    weights = trained.best.weights
+    after = provenance_after(job.experiment, trained.history, trained.log, trained.load)
+    finished = write_record(
+        job.folder,
+        job.experiment,
+        trained.history,
+        test=test,
+        # publish(weights=True) puts the weights along in that rounded form
+        provenance=job.provenance | after | {ROUNDED: digest_of_tensors(halved(weights))},
+        predictions=predictions,
+        best_weights=pack_weights(weights, job.model),
+    )
+    (job.folder / CHECKPOINT).unlink(missing_ok=True)
+    return finished
+
+
+# --- below them -----------------------------------------------------------------------------------
+
+
+def _seen(name: str, progress: bool | int) -> list[Callback]:
+    """Return what is seen of a run: a bar, on its line if it has one, and in a notebook curves."""
+    if progress is False:
+        return []
+    if progress is not True:
+        return [ProgressBar(name, line=progress)]
+    callbacks: list[Callback] = [ProgressBar(name)]
+    if in_notebook():
+        callbacks.append(LiveCurves())
+    return callbacks
 
 
 def _remove_finished_checkpoint(folder: Path) -> None:
@@ -304,8 +264,7 @@ def _remove_finished_checkpoint(folder: Path) -> None:
     if not checkpoint.exists() or not (folder / RECORD).exists():
         return
     state = peek_state(checkpoint.read_bytes(), name=str(checkpoint))
-    trained = pd.DataFrame(state["history"], columns=list(HISTORY))
-    if trained.equals(read_record(folder / RECORD).history):
+    if pd.DataFrame(state["history"]).equals(read_record(folder / RECORD).history):
         checkpoint.unlink()
 
 

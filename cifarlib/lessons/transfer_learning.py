@@ -1,7 +1,7 @@
 """What 04 shows: fine-tuning, the riddle of the compressed weights, two ways to train."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,15 +9,11 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import nn
-from torch.nn.functional import cross_entropy
 
 from ..config import IMAGE_SIZES
 from ..experiments.labels import COLORS, look
 from ..experiments.record import Run
-from ..models.modes import begin_training
 from ..published.read import measured_weight_scale, published_backbones, published_curve
-from ..training.device import Device
 from .collect import collect_runs
 from .curves import (
     PAIR,
@@ -45,8 +41,6 @@ __all__ = [  # what the notebook uses
     "race",
     "riddle_figure",
     "save",
-    "train_all",
-    "train_head",
     "use_style",
 ]
 
@@ -183,45 +177,6 @@ def _draw_scales(axis: Axes) -> None:
     axis.set(xlabel="first to last convolution", ylabel="weights' deviation ÷ He's")
     axis.set_title("the compressed weights")
     axis.legend(fontsize=8)
-
-
-def train_head(
-    head: nn.Module,
-    features: torch.Tensor,
-    labels: torch.Tensor,
-    *,
-    lr: float = 1e-3,
-    weight_decay: float = 1e-2,
-) -> Iterator[None]:
-    """Take a step of Adam on all features (N, features) each time that the next is asked for."""
-    optimizer = torch.optim.Adam(head.parameters(), lr=lr, weight_decay=weight_decay)
-    while True:
-        loss = cross_entropy(head(features), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        yield
-
-
-def train_all(
-    model: nn.Module,
-    batches: Iterable,
-    device: Device,
-    *,
-    lr: float = 1e-3,
-) -> Iterator[None]:
-    """Take a step of Adam with every layer each time that the next is asked for, without end."""
-    optimizer = torch.optim.Adam(device.place(model).parameters(), lr=lr)
-    while True:
-        for images, labels in batches:
-            begin_training(model)
-            with device.autocast():
-                logits = model(device.prepare(images))
-            loss = cross_entropy(logits.float(), device.prepare_labels(labels))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            yield
 
 
 def race(

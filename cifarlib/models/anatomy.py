@@ -17,7 +17,6 @@ from .backbones import create_model
 from .modes import evaluating
 
 COLUMNS = ["backbone", "image_size", "parameters_m", "multiply_adds_m", "feature_map"]
-CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 NO_MAP = "–"  # for features that are neither a map nor tokens
 
 
@@ -129,62 +128,3 @@ def map_sides(model: Any, image_size: int) -> list[int]:
     with evaluating(model), torch.inference_mode():
         maps = model.forward_intermediates(picture, intermediates_only=True)
     return [feature_map.shape[-1] for feature_map in maps]
-
-
-def outgrows_its_maps(model: nn.Module, images: torch.Tensor) -> bool:
-    """Return whether some convolution's stride or padding is wider than the map it is given.
-
-    images: float (N, 3, H, W), which go through the net once: see look_through.
-    """
-    found = []
-
-    def compare(layer: Any, inputs: tuple) -> None:
-        if outgrows(layer, inputs[0]):
-            found.append(layer)
-
-    handles = []
-    for layer in model.modules():
-        if isinstance(layer, CONVOLUTIONS):
-            handles.append(layer.register_forward_pre_hook(compare))
-    try:
-        look_through(model, images)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return bool(found)
-
-
-def outgrows(layer: Any, maps: torch.Tensor) -> bool:
-    """Return whether a convolution's stride or padding is wider than the maps (N, C, H, W).
-
-    A 3×3 convolution of stride 2 is so on a map of one pixel, where it sees padding and little
-    else.
-    """
-    return min(maps.shape[-2:]) < reach(layer)
-
-
-def reach(layer: Any) -> int:
-    """Return the larger of a convolution's stride and padding (pixels); 0 for a 1×1 kernel."""
-    if max(layer.kernel_size) == 1:
-        return 0
-    return max(*layer.stride, *_padding(layer))
-
-
-def look_through(model: nn.Module, images: torch.Tensor) -> None:
-    """Let images go through a net in evaluation mode; nothing of the net or of chance changes."""
-    # autocast would keep the weights that it casts here, without gradients, for the step to come
-    no_autocast = torch.autocast(images.device.type, enabled=False)
-    devices = [images.device] if images.device.type == "cuda" else []
-    # not in inference mode: what a net keeps for later must be fit to be learned from
-    with evaluating(model), torch.no_grad(), no_autocast, torch.random.fork_rng(devices):
-        model.forward(images)  # without the net's own hooks, one of which may have called this
-
-
-def _padding(layer: Any) -> tuple[int, ...]:
-    """Return a convolution's padding of each side in pixels, also where it is called "same"."""
-    if layer.padding == "valid":
-        return (0,)
-    if layer.padding == "same":
-        sides = zip(layer.kernel_size, layer.dilation, strict=True)
-        return tuple(dilation * (side - 1) // 2 for side, dilation in sides)
-    return layer.padding

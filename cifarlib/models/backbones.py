@@ -54,7 +54,7 @@ def create_model(
         if "img_size" in options:
             failure = f"cannot take {image_size} px pictures"
         model = _build(backbone, num_classes, options, failure=failure)
-        remember_normalization(model, IMAGENET_MEAN, IMAGENET_STD)
+        remember_normalization(model, IMAGENET_MEAN, IMAGENET_STD, learned=False)
     else:
         what = f"the weights ({weights.origin})"
         _check_tensors(weights, name, options, what)
@@ -66,14 +66,6 @@ def create_model(
     if image_size is not None:
         _check_size(model, backbone, image_size)
     return model.train()
-
-
-def is_depthwise(model: nn.Module) -> bool:
-    """Say whether a net has depthwise convolutions, one filter a channel."""
-    for layer in model.modules():
-        if isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1:
-            return True
-    return False
 
 
 # --- the steps of create_model --------------------------------------------------------------------

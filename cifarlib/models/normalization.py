@@ -16,10 +16,20 @@ class Normalization(TypedDict):
     std: Channels
 
 
-def remember_normalization(model: nn.Module, mean: Channels, std: Channels) -> None:
-    """Let a net know the (mean, std) that its weights expect."""
+def remember_normalization(
+    model: nn.Module,
+    mean: Channels,
+    std: Channels,
+    *,
+    learned: bool = True,
+) -> None:
+    """Let a net know the (mean, std) that its weights expect.
+
+    learned: whether they have learned from such images, so that others tell them nothing.
+    """
     model.input_mean = tuple(mean)  # type: ignore[assignment]
     model.input_std = tuple(std)  # type: ignore[assignment]
+    model.has_learned = learned  # type: ignore[assignment]
 
 
 def normalization_of(

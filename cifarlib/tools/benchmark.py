@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from ..config import RECIPES, Experiment
@@ -16,10 +17,13 @@ from ..data.loader import make_loader
 from ..data.transforms import check_steps, train_transform
 from ..models.backbones import create_model
 from ..training.device import Device, choose_device, peak_memory
-from ..training.trainer import Trainer
+from ..training.engine import Driven, choose_engine
+from ..training.loop import train_epoch
+from ..training.optim import make_optimizer
 from ..utils.checks import whole_number
 from ..utils.progress import progress_bar
 
+RECIPE = RECIPES["writeup"]  # by which the weights are moved
 MOST_STEPS = 10_000  # whose pictures are in memory at once
 PLAN_SECONDS = 3  # for each way of measuring; a step that takes longer is measured once
 PLAN_STEPS = 20  # at most
@@ -28,15 +32,27 @@ WARM_UP_STEPS = 3
 
 @dataclass(frozen=True)
 class Way:
-    """One way of training to measure: who trains, on which batches."""
+    """One way of training to measure: what is trained, how, and on which batches."""
 
-    trainer: Trainer
+    engine: Driven
+    optimizer: Optimizer
+    device: Device
     batches: Iterable  # of (images, labels)
+
+    def train(self, batches: Iterable) -> None:
+        """Train on some batches, as fit does."""
+        train_epoch(
+            self.engine,
+            batches,
+            optimizer=self.optimizer,
+            device=self.device,
+            clip_norm=RECIPE.clip_norm,
+        )
 
     def images_per_second(self, n_images: int) -> float:
         """Return the speed over one pass of the batches, which hold so many images."""
         start = time.perf_counter()
-        self.trainer.train_epoch(self.batches)  # returns numbers, so a GPU has finished
+        self.train(self.batches)  # returns numbers, so a GPU has finished
         return n_images / (time.perf_counter() - start)
 
 
@@ -57,20 +73,19 @@ def images_per_second(
     check_steps(experiment.image_size, experiment.policy)
     loader = _random_pictures(experiment, steps)
     n_images = steps * RECIPES[experiment.recipe].batch_size
-    fast = _make_trainer(experiment, loader)
+    loop = _make_way(experiment, loader)
     images, labels = next(iter(loader))  # starts the workers too
-    ready_batch = (fast.device.prepare(images), fast.device.prepare_labels(labels))
+    ready_batch = (loop.device.prepare(images), loop.device.prepare_labels(labels))
     ways = {
-        "bare": Way(fast, [ready_batch] * steps),
-        "loop": Way(fast, loader),
+        "bare": replace(loop, batches=[ready_batch] * steps),
+        "loop": loop,
     }
     if plain:
-        slow = _make_trainer(experiment, loader, Device(fast.device.torch_device, fast=False))
-        ways["plain"] = Way(slow, loader)
+        ways["plain"] = _make_way(experiment, loader, Device(loop.device.torch_device, fast=False))
 
     # the first steps choose algorithms and fill caches
     for way in ways.values():
-        way.trainer.train_epoch([ready_batch] * min(WARM_UP_STEPS, steps))
+        way.train([ready_batch] * min(WARM_UP_STEPS, steps))
     # windows of all ways in turn, so that a machine that slows down slows them alike
     speeds = []
     for _ in range(windows):
@@ -94,24 +109,18 @@ def _random_pictures(experiment: Experiment, steps: int) -> DataLoader:
     return make_loader(pictures, transform, batch_size=batch_size, shuffle=True)
 
 
-def _make_trainer(
-    experiment: Experiment,
-    loader: DataLoader,
-    device: Device | None = None,
-) -> Trainer:
+def _make_way(experiment: Experiment, batches: Iterable, device: Device | None = None) -> Way:
+    """Return a new net that learns from batches, as the device's rule says or on that device."""
     model = create_model(
         experiment.backbone,
         stem=experiment.stem,
         image_size=experiment.image_size,
     )
-    return Trainer(
-        model,
-        loader,
-        loader,
-        device or choose_device(model, image_size=experiment.image_size),
-        epochs=1,
-        lr=1e-4,
-    )
+    device = device or choose_device(model, image_size=experiment.image_size)
+    device.place(model)
+    engine = Driven(model, device, choose_engine(device))
+    optimizer = make_optimizer(RECIPE, model.parameters(), lr=1e-4, fused=device.fast)
+    return Way(engine, optimizer, device, batches)
 
 
 def plan(

@@ -30,8 +30,6 @@ from ..utils.progress import progress_bar
 BACKENDS = ("loky", "dask")
 MOST_JOBS = 1000  # processes, on a cluster perhaps
 DIED = "not finished, for a worker process died; ask again to go on"
-# torch's random state is the process's, and a Dask worker may have many threads
-ONE_AT_A_TIME = threading.Lock()
 
 
 class Outcome(NamedTuple):
@@ -178,7 +176,7 @@ def _run_one(
     if terminal_lines:
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
-        with ONE_AT_A_TIME, _terminal_line(terminal_lines) as line:
+        with _terminal_line(terminal_lines) as line:
             progress: bool | int = line
             if threads is None:  # alone, with all cores, and the bar of a single run
                 progress = True

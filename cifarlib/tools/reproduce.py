@@ -2,18 +2,22 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ..config import CIFAR100_PARTS
-from ..experiments.parts import load_data
+from ..config import CIFAR100_PARTS, Experiment
+from ..experiments.lock import alone_in, own_random_numbers
+from ..experiments.parts import Images
 from ..experiments.provenance import different_settings
 from ..experiments.record import UNKNOWN, Run
-from ..experiments.run import run, run_identity, train_first
-from ..experiments.store import REPRODUCED, find_run, own_folder, record_paths
+from ..experiments.run import CHECKPOINT, build, run, train
+from ..experiments.store import REPRODUCED, find_run, id_on, own_folder, record_paths
+from ..training.callbacks import Callback, ProgressBar, Training
 from ..utils.errors import unknown
+from ..utils.files import ensure_folder
 
 # how far seeds scatter, in nats and fractions: the standard deviation over three of ResNet18 at
 # 32 px from scratch at the write-up's scale, where there are epochs pooled from the sixth on.
@@ -78,29 +82,55 @@ def reproduce(
             f"{found.id} cannot be run again here: it was made with another"
             f" {' and another '.join(different)} (code at commit {_commit(found)})"
         )
-    data = load_data(found.experiment.image_size)
-    here = run_identity(found.experiment, *data)
+    images = Images(found.experiment.image_size)
+    here = id_on(found.experiment, images.id)
     if here != found.id:
         raise ValueError(f"{found.id} cannot be run again here: on these images it is {here}")
     folder = own_folder(runs_dir) / REPRODUCED
     if epochs < n_epochs:
-        history, made = train_first(
-            found.experiment,
-            epochs,
-            runs_dir=folder,
-            data=data,
-            command=command,
-        )
+        history, made = _train_first(found.experiment, epochs, images, folder, command=command)
         return compare(found, history), differences_of(found, made)
     again = run(
         found.experiment,
         retrain=True,
         runs_dir=folder,
-        data=data,
+        data=images.sets,
         published=False,
         command=command,
     )
     return compare(found, again.history, again.test), differences_of(found, again.provenance)
+
+
+class _StopAfter(Callback):
+    """Ends a training after so many epochs of its schedule."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_epoch_end(self, training: Training) -> None:
+        training.should_stop = len(training.history) >= self.epochs
+
+
+def _train_first(
+    experiment: Experiment,
+    epochs: int,
+    images: Images,
+    root: Path,
+    *,
+    command: str | None,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Train an experiment's first epochs, test and record nothing; return (history, provenance).
+
+    What was stopped goes on from its checkpoint in `root`.
+    """
+    with own_random_numbers():
+        job = build(experiment, images, root, command=command)
+        job = replace(job, folder=job.folder.with_name(f"{job.folder.name}-first_{epochs}"))
+        with alone_in(ensure_folder(job.folder)):
+            callbacks = [_StopAfter(epochs), ProgressBar(job.folder.name)]
+            trained = train(job, callbacks=callbacks)
+            (job.folder / CHECKPOINT).unlink()
+    return trained.history, job.provenance | {"engine": trained.log.engines[-1]}
 
 
 def compare(

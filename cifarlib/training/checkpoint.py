@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 # at the end of each checkpoint: this mark, then the SHA-256 of all that is before it
-MARK = b"cifarlib checkpoint, format 5\n"
+MARK = b"cifarlib checkpoint, format 6\n"
 DIGEST_BYTES = 32
 ADVICE = "move it away to start this run anew"
 

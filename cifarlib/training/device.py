@@ -7,7 +7,7 @@ import platform
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import psutil
@@ -16,17 +16,20 @@ from joblib import cpu_count
 from torch import nn
 
 from ..config import IMAGENET_MEAN, IMAGENET_STD
-from ..models.anatomy import outgrows_its_maps
-from ..models.backbones import is_depthwise
 from ..models.normalization import Channels, normalization_of
 from ..utils.checks import whole_number
-from .lookout import watch
+from ..utils.progress import say
+from .lookout import outgrows_its_maps, watch
 
 # of the GNU C library's malloc.h: from which size a block is borrowed from the system, and how much
 # may lie free at the end of the heap before it is given back
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 MOST_BYTES = 2**31 - 1
+# how floats that are not normalised are told from others
+MOST_NORMALISED = 3  # white is below that, in ImageNet's standard deviations
+LEVEL_ROUNDING = 1e-3  # of 255 levels: what bytes ÷ 255 lose in float32
+MANY = 8  # images among which some pixel is darker than the mean
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Device:
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     fast: bool = True  # channels-last tensors and a fused optimiser; False: PyTorch as it comes
+    refuses_raw: bool = False  # whether floats that are not normalised are an error: see prepare
+    _said: list[str] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def precision(self) -> str:
@@ -85,7 +90,9 @@ class Device:
     def prepare(self, images: torch.Tensor | np.ndarray) -> torch.Tensor:
         """Bring a batch to the device; uint8 (N, 3, S, S) is normalised there to float32.
 
-        Raises ValueError for bytes of another shape, and for whole numbers of another kind.
+        Floats are taken as they are; where they look like an image's own levels, one line says so.
+        Raises ValueError for these where the net has learned from normalised images, for bytes of
+        another shape, and for whole numbers of another kind.
         """
         images = torch.as_tensor(images)
         if images.dtype == torch.float64:  # NumPy's own kind: no net has weights of it
@@ -96,6 +103,8 @@ class Device:
                 f"got images {_kind(images)} {tuple(images.shape)}, expected uint8 (N, 3, H, W), or"
                 " floats that are normalised: of channels that come last make x.permute(0, 3, 1, 2)"
             )
+        if images.is_floating_point() and images.device.type == "cpu":
+            self._look_at_levels(images)
         # non-blocking: without waiting for a GPU
         images = images.to(self.torch_device, non_blocking=True, memory_format=self.memory_format)
         if images.dtype != torch.uint8:
@@ -103,6 +112,20 @@ class Device:
         levels = 255 * torch.tensor((self.mean, self.std)).view(2, 3, 1, 1)
         mean, std = levels.to(self.torch_device, non_blocking=True)
         return images.float().sub_(mean).div_(std)
+
+    def _look_at_levels(self, images: torch.Tensor) -> None:
+        levels = _levels_of(images)
+        if not levels:
+            return
+        seen = f"got images of floats from {levels}, which are not normalised"
+        if self.refuses_raw:
+            raise ValueError(
+                f"{seen}, and this net has learned from such as are: hand over uint8, or normalise"
+                " with eval_transform(S, **normalization_of(model))"
+            )
+        if not self._said:
+            self._said.append(seen)
+            say(f"{seen}: uint8 is normalised on the way to the net")
 
     def prepare_labels(self, labels: torch.Tensor | np.ndarray | Sequence[int]) -> torch.Tensor:
         """Bring labels, whole numbers (N,) from 0, to the device as int64, or raise ValueError."""
@@ -121,6 +144,22 @@ class Device:
         if labels.device.type == "cpu" and len(labels) > 0 and int(labels.min()) < 0:
             raise ValueError(f"got label {int(labels.min())}, expected whole numbers from 0")
         return labels.to(self.torch_device, non_blocking=True)
+
+
+def _levels_of(images: torch.Tensor) -> str:
+    """Return "0 to 1" or "0 to 255" where floats look like an image's own levels, else ""."""
+    if images.numel() == 0:
+        return ""
+    low, high = map(float, images.aminmax())
+    if low < 0 or high == 0:
+        return ""
+    if high > MOST_NORMALISED:
+        return "0 to 255"
+    levels = 255 * images
+    are_bytes = bool((levels - levels.round()).abs().max() < LEVEL_ROUNDING)
+    if high <= 1 and (are_bytes or len(images) >= MANY):
+        return "0 to 1"
+    return ""
 
 
 def _kind(tensor: torch.Tensor) -> str:
@@ -177,22 +216,23 @@ def choose_device(
     expected = normalization_of(model)
     mean = tuple(map(float, expected["mean"] if mean is None else mean))
     std = tuple(map(float, expected["std"] if std is None else std))
+    refuses_raw = bool(getattr(model, "has_learned", False))
     if torch.cuda.is_available():
         dtype = torch.float16
         if torch.cuda.is_bf16_supported(including_emulation=False):
             dtype = torch.bfloat16
-        return Device(torch.device("cuda"), dtype, mean, std)
+        return Device(torch.device("cuda"), dtype, mean, std, refuses_raw=refuses_raw)
     if torch.backends.mps.is_available():
-        return Device(torch.device("mps"), torch.float32, mean, std)
+        return Device(torch.device("mps"), torch.float32, mean, std, refuses_raw=refuses_raw)
     dtype = torch.float32
-    if _cpu_has_bfloat16() and _can_learn_in_bfloat16(model, image_size):
+    if cpu_has_bfloat16() and _can_learn_in_bfloat16(model, image_size):
         dtype = torch.bfloat16
-    return Device(torch.device("cpu"), dtype, mean, std)
+    return Device(torch.device("cpu"), dtype, mean, std, refuses_raw=refuses_raw)
 
 
 def _can_learn_in_bfloat16(model: nn.Module, image_size: int | None) -> bool:
     """Return whether a net may and should learn in bfloat16 on a CPU that has it."""
-    if is_depthwise(model):
+    if _is_depthwise(model):
         return False
     if image_size is None:
         return True
@@ -200,7 +240,16 @@ def _can_learn_in_bfloat16(model: nn.Module, image_size: int | None) -> bool:
     return not outgrows_its_maps(model, torch.zeros(1, 3, size, size))
 
 
-def _cpu_has_bfloat16() -> bool:
+def _is_depthwise(model: nn.Module) -> bool:
+    """Say whether a net has depthwise convolutions, one filter a channel."""
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1:
+            return True
+    return False
+
+
+def cpu_has_bfloat16() -> bool:
+    """Return whether this CPU computes in bfloat16 natively."""
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 

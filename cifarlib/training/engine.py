@@ -36,25 +36,25 @@ def choose_engine(device: Device) -> str:
 class Driven(nn.Module):
     """A model whose forward and backward pass in training is driven by an engine.
 
-    With "graph" the pass is captured at the first batch of `batch_size` pictures and replayed for
-    all of that shape; odd batches, parts of one, and whatever is not training go through the model
-    as ever. Where the pass cannot be captured, or its replay is not the model's, one line says so
-    and the engine is "eager" from there on. The weights, statistics and random state are the same
-    before and after a capture. Raises ValueError for an engine that it does not know.
+    With "graph" the pass is captured at the first batch and replayed for all of its size; odd
+    batches, parts of one, and whatever is not training go through the model as ever. Where the pass
+    cannot be captured, or its replay is not the model's, one line says so and the engine is "eager"
+    from there on. The weights, statistics and random state are the same before and after a capture.
+    Raises ValueError for an engine that it does not know.
     """
 
     # its model has its hooks, and says what stays in evaluation mode
     watched = True
     said_what_stays = True
 
-    def __init__(self, model: nn.Module, device: Device, engine: str, batch_size: int) -> None:
+    def __init__(self, model: nn.Module, device: Device, engine: str) -> None:
         super().__init__()
         if engine not in ENGINES:
             raise unknown("engine", engine, ENGINES)
         self.model = model
         self.device = device
         self.engine = engine
-        self.batch_size = batch_size
+        self.batch_size = 0  # pictures of the first batch
         self._replays: dict[torch.Size, nn.Module] = {}  # by the shape of the batch
 
     @property
@@ -74,7 +74,10 @@ class Driven(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits (N, C) of prepared images."""
-        if self.engine == "eager" or not self.training or len(images) != self.batch_size:
+        if self.engine == "eager" or not self.training:
+            return self.model(images)
+        self.batch_size = self.batch_size or len(images)
+        if len(images) != self.batch_size:
             return self.model(images)
         if images.shape not in self._replays:
             problem = ""

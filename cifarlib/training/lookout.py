@@ -6,9 +6,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..models.anatomy import CONVOLUTIONS, look_through, outgrows, reach
+from ..models.modes import evaluating
 from ..utils.errors import first_line, lacks_memory
 from ..utils.progress import say
+
+CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 
 class InFloat32:
@@ -114,3 +116,62 @@ def _learns_in_bfloat16(images: torch.Tensor) -> bool:
         and torch.is_autocast_enabled("cpu")
         and torch.get_autocast_dtype("cpu") == torch.bfloat16
     )
+
+
+def outgrows_its_maps(model: nn.Module, images: torch.Tensor) -> bool:
+    """Return whether some convolution's stride or padding is wider than the map it is given.
+
+    images: float (N, 3, H, W), which go through the net once: see look_through.
+    """
+    found = []
+
+    def compare(layer: Any, inputs: tuple) -> None:
+        if outgrows(layer, inputs[0]):
+            found.append(layer)
+
+    handles = []
+    for layer in model.modules():
+        if isinstance(layer, CONVOLUTIONS):
+            handles.append(layer.register_forward_pre_hook(compare))
+    try:
+        look_through(model, images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return bool(found)
+
+
+def outgrows(layer: Any, maps: torch.Tensor) -> bool:
+    """Return whether a convolution's stride or padding is wider than the maps (N, C, H, W).
+
+    A 3×3 convolution of stride 2 is so on a map of one pixel, where it sees padding and little
+    else.
+    """
+    return min(maps.shape[-2:]) < reach(layer)
+
+
+def reach(layer: Any) -> int:
+    """Return the larger of a convolution's stride and padding (pixels); 0 for a 1×1 kernel."""
+    if max(layer.kernel_size) == 1:
+        return 0
+    return max(*layer.stride, *_padding(layer))
+
+
+def _padding(layer: Any) -> tuple[int, ...]:
+    """Return a convolution's padding of each side in pixels, also where it is called "same"."""
+    if layer.padding == "valid":
+        return (0,)
+    if layer.padding == "same":
+        sides = zip(layer.kernel_size, layer.dilation, strict=True)
+        return tuple(dilation * (side - 1) // 2 for side, dilation in sides)
+    return layer.padding
+
+
+def look_through(model: nn.Module, images: torch.Tensor) -> None:
+    """Let images go through a net in evaluation mode; nothing of the net or of chance changes."""
+    # autocast would keep the weights that it casts here, without gradients, for the step to come
+    no_autocast = torch.autocast(images.device.type, enabled=False)
+    devices = [images.device] if images.device.type == "cuda" else []
+    # not in inference mode: what a net keeps for later must be fit to be learned from
+    with evaluating(model), torch.no_grad(), no_autocast, torch.random.fork_rng(devices):
+        model.forward(images)  # without the net's own hooks, one of which may have called this

@@ -1,17 +1,18 @@
 """The training loop: as plain as it can be, and with what a long run needs besides."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
-from ..config import RECIPES, Recipe
 from ..models.modes import begin_training, evaluating
 from .device import Device
 from .lookout import watch
+
+# (logits (N, C), labels (N,)) in, their mean loss out
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def train_one_epoch_plainly(model: nn.Module, batches: Iterable, optimizer: Optimizer) -> float:
@@ -39,16 +40,17 @@ def train_epoch(
     *,
     optimizer: Optimizer,
     device: Device,
-    scaler: torch.amp.GradScaler,
-    recipe: Recipe = RECIPES["writeup"],
+    loss: Loss = cross_entropy,
+    clip_norm: float | None = None,
+    scaler: torch.amp.GradScaler | None = None,
     micro_batches: int = 1,
-    scheduler: LRScheduler | None = None,
 ) -> tuple[float, float]:
     """Show the model every batch once and return (mean loss, accuracy) over all pictures seen.
 
     The plain loop, with what a long run needs besides. batches: (images uint8 or float (N, 3, S,
-    S), labels int64 (N,)). micro_batches: parts in which a batch goes through the model. scheduler:
-    one that moves after each step, or None. Parts that were put into evaluation mode stay in it.
+    S), labels int64 (N,)). loss: the mean over a batch. clip_norm: the longest gradient; None is no
+    limit. scaler: float16's, kept from epoch to epoch; a new one by default. micro_batches: parts
+    in which a batch goes through the model. Parts that were put into evaluation mode stay in it.
     Raises FloatingPointError that names the first step, and its rate, whose loss was not finite;
     ValueError for labels of another shape or kind, and for no batch.
     """
@@ -56,6 +58,7 @@ def train_epoch(
     watch(model)
     # parts that somebody froze by .eval() stay frozen
     begin_training(model)
+    scaler = scaler or device.make_scaler()
     losses = []
     rates = []
     correct = torch.zeros((), dtype=torch.int64, device=device.torch_device)
@@ -76,25 +79,22 @@ def train_epoch(
             # half the bits where that is safe and faster
             with device.autocast():
                 logits = model(some_images)
-                loss = cross_entropy(logits, some_labels, label_smoothing=recipe.label_smoothing)
+                mean_loss = loss(logits, some_labels)
             # the parts' gradients add up to the whole batch's
             # the scaler keeps float16 from rounding small ones to zero
             share = len(some_labels) / len(labels)
-            scaler.scale(loss * share).backward()
+            scaler.scale(mean_loss * share).backward()
             # sums stay on the device: asking a GPU for a number at each step would stall it
-            batch_loss += loss.detach() * len(some_labels)
+            batch_loss += mean_loss.detach() * len(some_labels)
             correct += (logits.detach().argmax(1) == some_labels).sum()
 
-        # a gradient longer than the write-up's limit is shortened
-        scaler.unscale_(optimizer)
-        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+        if clip_norm is not None:  # a gradient longer than that is shortened
+            scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
         scaler.step(optimizer)
         scaler.update()
         losses.append(batch_loss)
         rates.append(optimizer.param_groups[0]["lr"])
-        # one-cycle moves the rate at each step, the cosine after each epoch
-        if scheduler is not None:
-            scheduler.step()
         seen += len(labels)
     totals = _total_losses(losses)
     _check_finite(totals, rates)
@@ -106,9 +106,10 @@ def evaluate(
     batches: Iterable,
     *,
     device: Device,
+    loss: Loss = cross_entropy,
     micro_batches: int = 1,
 ) -> tuple[float, float]:
-    """Return (mean cross entropy, accuracy) over all pictures, without learning from them.
+    """Return (mean loss, accuracy) over all pictures, without learning from them.
 
     batches: as train_epoch takes them. The net's modes are as before. Raises ValueError for labels
     of another shape or kind, and for no batch.
@@ -122,7 +123,7 @@ def evaluate(
             images = device.prepare(images)
             labels = device.prepare_labels(labels)
             logits = logits_of(model, images, device=device, micro_batches=micro_batches).float()
-            losses.append(cross_entropy(logits, labels, reduction="sum"))
+            losses.append(_summed(loss, logits, labels))
             correct += (logits.argmax(1) == labels).sum()
             seen += len(labels)
     totals = _total_losses(losses)
@@ -140,6 +141,13 @@ def logits_of(
     parts = images.tensor_split(min(micro_batches, len(images)))
     with device.autocast():
         return torch.cat([model(part) for part in parts])
+
+
+def _summed(loss: Loss, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the loss of a batch, summed over its pictures."""
+    if loss is cross_entropy:  # which sums more exactly than a mean can be multiplied
+        return cross_entropy(logits, labels, reduction="sum")
+    return loss(logits, labels) * len(labels)
 
 
 def _total_losses(losses: list[torch.Tensor]) -> torch.Tensor:

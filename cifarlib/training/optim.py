@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.optim import Optimizer, lr_scheduler
+from torch.optim.lr_scheduler import LRScheduler
 
 from ..config import Recipe
 from ..utils.checks import whole_number
@@ -47,15 +48,18 @@ def make_scheduler(
     lr: float,
     *,
     epochs: int,
-    steps_per_epoch: int,
-) -> lr_scheduler.LRScheduler:
+    steps_per_epoch: int | None,
+) -> LRScheduler:
     """Return the recipe's schedule of the learning rate, which whoever trains moves.
 
     See moves_each_step. The cosine never climbs: a rate below the recipe's min_lr stays as it is.
+    Raises ValueError for one-cycle where nobody knows how many steps an epoch has.
     """
     if recipe.schedule == "cosine":
         floor = min(recipe.min_lr, lr)
         return lr_scheduler.CosineAnnealingLR(optimizer, epochs, eta_min=floor)
+    if steps_per_epoch is None:
+        raise ValueError("got a loader without a length, and one-cycle must know an epoch's steps")
     return lr_scheduler.OneCycleLR(
         optimizer,
         lr,
@@ -66,9 +70,9 @@ def make_scheduler(
     )
 
 
-def moves_each_step(recipe: Recipe) -> bool:
-    """Say whether the recipe's schedule moves after each step; else it moves after each epoch."""
-    return recipe.schedule == "onecycle"
+def moves_each_step(scheduler: LRScheduler | None) -> bool:
+    """Return whether a schedule moves after each step; else it moves after each epoch."""
+    return isinstance(scheduler, lr_scheduler.OneCycleLR | lr_scheduler.CyclicLR)
 
 
 def cosine(lr: float, epochs: int, *, min_lr: float = Recipe.min_lr) -> np.ndarray:

@@ -9,44 +9,52 @@ from typing import Any
 
 import psutil
 
+from .callbacks import Callback, Training
+
 # of the cores: others that take more of them make a run's seconds say little of the machine
 MOST_FOR_OTHERS = 0.1
 
 
-class Sharing:
-    """Counts, while it is entered, the runs on this machine and the CPU time that others take.
+class MachineLoad(Callback):
+    """Counts, while a training goes on, the runs on this machine and the CPU time others take.
 
     Each run leaves a mark, with its process's number and start, in a folder that all of one user's
-    share; one of a process that is no more does not count. What is counted is brought up to date by
-    look(). Other programs on a GPU, and other users' runs there, are not seen.
+    share; one of a process that is no more does not count. Other programs on a GPU, and other
+    users' runs there, are not seen. folder: where the marks are, by default all of one user's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         self.runs = 1  # the most that were seen at once, this one among them
         self.seconds = 0.0  # that were watched
         self.others_seconds = 0.0  # of CPU time that was not this process's nor its workers'
-        self._mark = _folder() / str(os.getpid())
-        self._since = (0.0, 0.0)
+        self.folder = folder or _usual_folder()
+        self._mark = self.folder / str(os.getpid())
+        self._since: tuple[float, float] | None = None  # None: not watched now
 
-    def __enter__(self) -> "Sharing":
+    def on_epoch_begin(self, training: Training) -> None:
+        """Leave the mark, and watch from now on."""
+        if self._since is not None:
+            return
         with contextlib.suppress(OSError):  # a run is not to fail for want of a mark
             self._mark.parent.mkdir(exist_ok=True)
             self._mark.write_text(_started(os.getpid()), encoding="utf-8")
-        self.runs = max(self.runs, _count_runs())
+        self.runs = max(self.runs, _count_runs(self.folder))
         self._since = (time.monotonic(), _cpu_seconds_of_others())
-        return self
 
-    def __exit__(self, *error: object) -> None:
-        with contextlib.suppress(OSError):
-            self._mark.unlink()
-
-    def look(self) -> None:
+    def on_epoch_end(self, training: Training) -> None:
         """Bring the counts up to date."""
-        self.runs = max(self.runs, _count_runs())
+        assert self._since is not None  # an epoch that ends has begun
+        self.runs = max(self.runs, _count_runs(self.folder))
         now = (time.monotonic(), _cpu_seconds_of_others())
         self.seconds += now[0] - self._since[0]
         self.others_seconds += max(0.0, now[1] - self._since[1])
         self._since = now
+
+    def on_fit_end(self, training: Training) -> None:
+        """Take the mark away."""
+        self._since = None
+        with contextlib.suppress(OSError):
+            self._mark.unlink()
 
     @property
     def others_cores(self) -> float:
@@ -76,17 +84,17 @@ class Sharing:
         self.others_seconds = state["others_seconds"]
 
 
-def _folder() -> Path:
+def _usual_folder() -> Path:
     user = "all"
     if hasattr(os, "getuid"):  # elsewhere each user has a temporary folder of their own
         user = str(os.getuid())
     return Path(tempfile.gettempdir()) / f"cifarlib-running-{user}"
 
 
-def _count_runs() -> int:
+def _count_runs(folder: Path) -> int:
     """Return how many live processes have left a mark, this one among them."""
     others = 0
-    for mark in _folder().glob("*"):
+    for mark in folder.glob("*"):
         number = mark.name
         if not number.isdigit() or int(number) == os.getpid():
             continue

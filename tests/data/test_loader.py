@@ -1,10 +1,16 @@
 """A batch's randomness depends on (seed, epoch, position) alone."""
 
+import errno
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 import torch
+from helpers import small_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -207,3 +213,70 @@ def test_numbers_that_cannot_be_are_refused(options, words, train):
 def test_what_is_no_image_set_is_refused(train):
     with pytest.raises(ValueError, match=r"got images ndarray, expected an ImageSet: ImageSet\("):
         make_loader(train.images, train_transform(32))
+
+
+# --- processes that cannot be had -----------------------------------------------------------------
+
+
+def load_in_a_pool(_: int) -> list[tuple[int, ...]]:
+    """Load with workers in a process that may have none of its own."""
+    loader = make_loader(small_set("train", 100), train_transform(32), num_workers=2)
+    return [tuple(images.shape) for images, _ in loader]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not fork")
+def test_within_a_pool_the_process_loads_itself():
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        shapes = pool.apply_async(load_in_a_pool, (0,)).get(timeout=60)
+    assert shapes == [(64, 3, 32, 32), (36, 3, 32, 32)]
+
+
+def test_where_there_is_no_memory_for_a_process_this_one_loads(train, monkeypatch, capfd):
+    def no_memory(process):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr("multiprocessing.process.BaseProcess.start", no_memory)
+    loader = make_loader(train[:100], train_transform(32), num_workers=2)
+    assert len(list(loader)) == 2
+    assert "no processes load the pictures (" in capfd.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@pytest.mark.parametrize(
+    ("method", "cores", "workers"), [("spawn", 16, 0), ("fork", 2, 0), ("fork", 3, 3)]
+)
+def test_there_are_workers_by_default_only_where_they_pay(
+    method, cores, workers, train, monkeypatch
+):
+    monkeypatch.setattr("multiprocessing.get_start_method", lambda allow_none: method)
+    monkeypatch.setattr("cifarlib.data.loader.cpu_count", lambda: cores)
+    monkeypatch.setattr("cifarlib.data.loader.MOST_WORKERS", 4)
+    assert make_loader(train[:100], train_transform(32)).num_workers == workers
+
+
+WITHOUT_GUARD = """
+import multiprocessing
+multiprocessing.set_start_method("spawn")
+import numpy as np
+import cifarlib as cl
+images = np.zeros((200, 32, 32, 3), np.uint8)
+images = cl.ImageSet(images, np.zeros(200, int), ("a",))
+loader = cl.make_loader(images, cl.train_transform(32), num_workers=2)
+print("begin", flush=True)
+list(loader)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_a_second_ctrl_c_gets_through_where_spawned_workers_hang(tmp_path):
+    script = tmp_path / "script.py"  # whose workers die of running it, and leave it waiting
+    script.write_text(WITHOUT_GUARD, encoding="utf-8")
+    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=-1)
+    assert process.stdout.readline() == b"begin\n"
+    time.sleep(3)
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(1)
+    process.communicate(timeout=20)
+    assert process.returncode not in (0, None)

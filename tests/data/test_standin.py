@@ -5,7 +5,15 @@ import pytest
 import torch
 from helpers import fixed_batches, small_set
 
-from cifarlib import Trainer, choose_device, create_model, make_loader, predict, train_transform
+from cifarlib import (
+    Callback,
+    choose_device,
+    create_model,
+    fit,
+    make_loader,
+    predict,
+    train_transform,
+)
 
 
 def test_the_same_pictures_come_every_time(generate_anew):
@@ -25,9 +33,14 @@ def test_the_stand_in_is_worth_learning_from():
     train_loader = make_loader(train, train_transform(32, normalize=False), shuffle=True)
     test_loader = fixed_batches(test)
     device = choose_device(model)
-    trainer = Trainer(model, train_loader, test_loader, device, epochs=4, lr=5e-3)
-    # it stops at the epoch that gets there
-    assert any(row["valid_accuracy"] > 0.6 for row in trainer)
+
+    class Enough(Callback):
+        def on_epoch_end(self, training):
+            training.should_stop = training.history[-1]["valid_accuracy"] > 0.6
+
+    options = {"device": device, "callbacks": [Enough()], "progress": False}
+    history = fit(model, train_loader, test_loader, epochs=4, lr=5e-3, **options)
+    assert history.valid_accuracy.iloc[-1] > 0.6
 
     predicted = predict(model, test_loader, device=device)[0].argmax(1)
     coarse_of = np.zeros(100, dtype=int)

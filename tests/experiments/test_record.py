@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import SMOKE, fixed_batches
+from helpers import SMOKE, fit_with, fixed_batches, run_identity
 
-from cifarlib import RECIPES, Experiment, Trainer, choose_device, load_runs, predict, run
+from cifarlib import RECIPES, Callback, Experiment, choose_device, load_runs, predict, run
 from cifarlib.data.transforms import policy_steps
 from cifarlib.evaluation.metrics import likeliest
 from cifarlib.experiments.record import digest_of, read_record, recorded_experiment, todays_id
-from cifarlib.experiments.run import EVAL_BATCH, run_identity
+from cifarlib.experiments.run import EVAL_BATCH
 from cifarlib.experiments.store import PUBLISHED, SUPERSEDED
 from cifarlib.models.weights import digest_of_tensors
 from cifarlib.tools.check import check_record
-from cifarlib.training.trainer import copy_to_cpu, fit
+from cifarlib.training.callbacks import copy_to_cpu
 from cifarlib.utils.files import PACKAGE
 
 TUNED = ("ResNet18", 32, "imagenet")
@@ -85,11 +85,11 @@ def test_a_record_says_by_what_code_on_which_system_and_when(finished):
 def test_a_record_names_the_last_epochs_weights_by_their_hash(train, test, tmp_path, monkeypatch):
     last = {}
 
-    def remembering(trainer: Trainer, **options: object) -> None:
-        fit(trainer, **options)
-        last.update(copy_to_cpu(trainer.model.state_dict()))
+    class Remembers(Callback):
+        def on_fit_end(self, training):
+            last.update(copy_to_cpu(training.model.state_dict()))
 
-    monkeypatch.setattr("cifarlib.experiments.run.fit", remembering)
+    monkeypatch.setattr("cifarlib.experiments.run.fit", fit_with(Remembers()))
     found = run(SMOKE, runs_dir=tmp_path, data=(train, test), progress=False)
     assert found.told("final_weights_sha256") == digest_of_tensors(last)
 

@@ -7,6 +7,7 @@ import json
 import platform
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,17 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock, SoftFileLock
-from helpers import SMOKE, TOO_DEEP, assert_same_records, assert_same_run, copy_as_true, snapshot
+from helpers import (
+    SMOKE,
+    TOO_DEEP,
+    StopAfter,
+    assert_same_records,
+    assert_same_run,
+    copy_as_true,
+    fit_with,
+    run_identity,
+    snapshot,
+)
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -24,6 +35,7 @@ from cifarlib import (
     BUDGETS,
     RECIPES,
     Budget,
+    Callback,
     Experiment,
     ImageSet,
     create_model,
@@ -32,10 +44,8 @@ from cifarlib import (
 )
 from cifarlib.data import facts
 from cifarlib.experiments.record import read_record
-from cifarlib.experiments.run import run_identity
 from cifarlib.tools.check import check_record
 from cifarlib.tools.publish import publish
-from cifarlib.training.trainer import fit
 from cifarlib.utils.files import write_bytes
 
 # --- from the record ------------------------------------------------------------------------------
@@ -152,6 +162,25 @@ def test_a_run_begins_with_weights_from_a_folder_and_says_so(mine, tmp_path, mon
     assert len(found.history) == 1
 
 
+def test_two_runs_in_two_threads_get_the_numbers_of_one_alone(train, test, tmp_path):
+    both = [replace(SMOKE, seed=seed) for seed in (11, 12)]
+
+    def run_in(folder):
+        return lambda one: run(one, runs_dir=folder, data=(train, test), progress=False)
+
+    with ThreadPoolExecutor(2) as threads:
+        together = list(threads.map(run_in(tmp_path / "together"), both))
+    for found, alone in zip(together, map(run_in(tmp_path / "alone"), both), strict=True):
+        assert_same_run(found, alone)
+
+
+def test_a_run_leaves_the_readers_random_numbers_as_they_were(train, test, tmp_path):
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    run(SMOKE, runs_dir=tmp_path, data=(train, test), progress=False)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 # --- what stands in the way -----------------------------------------------------------------------
 
 
@@ -220,11 +249,6 @@ def put_weights(mine, tmp_path, monkeypatch):
     return put
 
 
-def press_ctrl_c(*arguments: object, **options: object) -> None:
-    """Stand in for a part of a run that is stopped."""
-    raise KeyboardInterrupt
-
-
 TUNED = replace(SMOKE, init="imagenet", budget="three")
 
 
@@ -234,10 +258,7 @@ def test_a_run_stopped_under_one_file_of_weights_does_not_go_on_under_another(
     runs = tmp_path / "runs"
     put_weights(1)
     with monkeypatch.context() as patch:  # stopped after its first epoch
-        patch.setattr(
-            "cifarlib.experiments.run.fit", lambda trainer, **options: next(iter(trainer))
-        )
-        patch.setattr("cifarlib.experiments.run.score", press_ctrl_c)
+        patch.setattr("cifarlib.experiments.run.fit", fit_with(StopAfter(1)))
         with pytest.raises(KeyboardInterrupt):
             run(TUNED, runs_dir=runs, progress=False)
     put_weights(2)
@@ -370,13 +391,13 @@ def test_training_anew_does_train_though_a_stop_left_the_checkpoint(mine, tmp_pa
     (checkpoint,) = tmp_path.glob("*/checkpoint.pt")
     trained = []
 
-    def fit_and_count(trainer, **options):
-        trained.append(trainer.epochs - len(trainer.history))
-        fit(trainer, **options)
+    class Counts(Callback):
+        def on_epoch_end(self, training):
+            trained.append(training.history[-1]["epoch"])
 
-    monkeypatch.setattr("cifarlib.experiments.run.fit", fit_and_count)
+    monkeypatch.setattr("cifarlib.experiments.run.fit", fit_with(Counts()))
     run(SMOKE, retrain=True, runs_dir=tmp_path, progress=False)
-    assert trained == [SMOKE.epochs]
+    assert trained == list(range(1, SMOKE.epochs + 1))
     assert not checkpoint.exists()
 
 
@@ -413,12 +434,8 @@ def test_weights_that_are_damaged_or_renamed_are_refused(mine, tmp_path, monkeyp
 def test_a_run_that_goes_on_elsewhere_says_where_each_epoch_was_made(mine, tmp_path, monkeypatch):
     monkeypatch.setenv("CIFARLIB_DATA", str(mine))
 
-    def one_epoch(trainer, **options):
-        next(iter(trainer))
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr("cifarlib.experiments.run.fit", one_epoch)
+        patch.setattr("cifarlib.experiments.run.fit", fit_with(StopAfter(1)))
         patch.setattr(
             "cifarlib.experiments.provenance.describe_device", lambda device: "a first machine"
         )
@@ -616,8 +633,12 @@ def test_a_budget_of_ones_own_on_true_images_passes_its_check(true_data, tmp_pat
 def test_a_clock_that_is_set_back_meanwhile_leaves_a_record_that_can_be(
     train, test, tmp_path, monkeypatch
 ):
-    ahead = (datetime.now(UTC) + timedelta(minutes=5)).isoformat(timespec="seconds")
-    monkeypatch.setattr("cifarlib.training.trainer.utc_now", lambda: ahead)
+    now = datetime.now(UTC)
+    ahead, later = (
+        (now + timedelta(minutes=minutes)).isoformat(timespec="seconds") for minutes in (5, 1)
+    )
+    clock = iter([ahead, later])
+    monkeypatch.setattr("cifarlib.experiments.provenance.utc_now", lambda: next(clock))
     found = run(SMOKE, data=(train, test), runs_dir=tmp_path, progress=False)
     assert found.provenance["started"] == ahead
     assert found.provenance["ended"] >= ahead
@@ -630,7 +651,7 @@ def test_a_clock_that_is_set_back_meanwhile_leaves_a_record_that_can_be(
 def test_a_net_on_images_too_small_for_bfloat16_is_recorded_in_float32(
     train, test, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("cifarlib.training.device._cpu_has_bfloat16", lambda: True)
+    monkeypatch.setattr("cifarlib.training.device.cpu_has_bfloat16", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     precisions = {}

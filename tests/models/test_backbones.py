@@ -9,7 +9,6 @@ import torchvision
 from safetensors.torch import save_file
 
 from cifarlib import create_model
-from cifarlib.models.backbones import is_depthwise
 
 
 @pytest.mark.parametrize("backbone", ["ResNet18", "SE-ResNeXt50"])
@@ -143,11 +142,3 @@ def test_resnets_begin_as_torchvisions_do(backbone, torchvisions):
         elif tensor.numel() > 5_000:
             spread = float(tensor.std())
             assert float(ours[name].std()) == pytest.approx(spread, rel=0.05), name
-
-
-@pytest.mark.parametrize(
-    ("backbone", "expected"),
-    [("EfficientNet_b0", True), ("SE-ResNeXt50", False), ("test_resnet", False)],
-)
-def test_depthwise_nets_are_told_from_others(backbone, expected):
-    assert is_depthwise(create_model(backbone)) is expected

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import CPU, fixed_batches, no_scaler, tiny_net
+from helpers import CPU, fixed_batches, tiny_net
 from torch import nn
 
 from cifarlib import (
@@ -73,7 +73,7 @@ def one_epoch(model: nn.Module, train, device: Device = CPU) -> None:
     device.place(model)
     batches = fixed_batches(train[:64])
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    train_epoch(model, batches, optimizer=optimizer, device=device, scaler=no_scaler())
+    train_epoch(model, batches, optimizer=optimizer, device=device)
     evaluate(model, batches, device=device)
 
 

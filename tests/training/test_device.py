@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from helpers import CPU, PLAIN_CPU, make_trainer, tiny_net
+from helpers import CPU, PLAIN_CPU, fit_tiny, tiny_net
 
 from cifarlib import Device, choose_device, create_model
 
@@ -20,8 +20,13 @@ def no_gpu(monkeypatch) -> None:
 
 
 @pytest.mark.usefixtures("no_gpu")
-def test_depthwise_nets_stay_in_float32_on_a_cpu():
-    assert choose_device(create_model("EfficientNet_b0")).precision == "float32"
+@pytest.mark.parametrize(
+    ("backbone", "precision"),
+    [("EfficientNet_b0", "float32"), ("SE-ResNeXt50", "bfloat16"), ("test_resnet", "bfloat16")],
+)
+def test_depthwise_nets_stay_in_float32_on_a_cpu(backbone, precision, monkeypatch):
+    monkeypatch.setattr("cifarlib.training.device.cpu_has_bfloat16", lambda: True)
+    assert choose_device(create_model(backbone)).precision == precision
 
 
 @pytest.mark.usefixtures("no_gpu")
@@ -43,7 +48,7 @@ def test_bfloat16_stays_close_to_float32(train):
     losses = {}
     for dtype in (torch.float32, torch.bfloat16):
         device = Device(torch.device("cpu"), dtype)
-        losses[device.precision] = next(iter(make_trainer(train, device=device)))["train_loss"]
+        losses[device.precision] = fit_tiny(train, device=device, epochs=1).history[0]["train_loss"]
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
     assert losses["bfloat16"] != losses["float32"]
 

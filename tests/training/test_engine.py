@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from helpers import CPU, PLAIN_CPU, make_trainer, tiny_net, without_times
+from helpers import CPU, PLAIN_CPU, At, fit_tiny, tiny_net
 from torch import nn
 
-from cifarlib import Device
+from cifarlib import Callback, Device
 from cifarlib.training import engine
 from cifarlib.training.engine import Driven, choose_engine
 from cifarlib.utils.files import PACKAGE
@@ -24,24 +24,36 @@ def test_a_gpu_gets_a_graph_and_everything_else_is_eager():
     assert choose_engine(Device(torch.device("mps"))) == "eager"
 
 
-def test_an_engine_that_is_none_gets_the_nearest(train):
+def test_an_engine_that_is_none_gets_the_nearest():
     with pytest.raises(ValueError, match="did you mean 'graph'"):
-        make_trainer(train, engine="grph")
+        Driven(tiny_net(), CPU, "grph")
+
+
+class Engines(Callback):
+    """Sees what has driven each epoch."""
+
+    def __init__(self) -> None:
+        self.seen = []
+
+    def on_epoch_end(self, training):
+        self.seen.append(training.engine.used)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU can capture")
-def test_where_no_graph_can_be_captured_one_line_says_so_and_no_number_changes(train, capfd):
-    eager = make_trainer(train, epochs=2)
-    list(eager)
+def test_where_no_graph_can_be_captured_one_line_says_so_and_no_number_changes(
+    train, capfd, monkeypatch
+):
+    eager = fit_tiny(train, epochs=2)
     capfd.readouterr()
-    other = make_trainer(train, epochs=2, engine="graph")
-    list(other)
+    monkeypatch.setenv("CIFARLIB_ENGINE", "graph")
+    engines = Engines()
+    other = fit_tiny(train, epochs=2, callbacks=[engines])
     said = [line for line in capfd.readouterr().err.splitlines() if line.strip()]
     assert len(said) == 1
     assert said[0].startswith("no CUDA graph (")
     assert said[0].endswith("): this net is trained eagerly")
-    assert other.engines == ["eager"]
-    assert without_times(other.history) == without_times(eager.history)
+    assert engines.seen == ["eager", "eager"]
+    assert other.history == eager.history
 
 
 class Twice(nn.Module):
@@ -68,28 +80,24 @@ def captured(monkeypatch) -> list[torch.Size]:
     return shapes
 
 
-def test_a_trainer_says_which_engine_drove_its_epochs(captured, train, tmp_path):
-    path = tmp_path / "c.pt"
-    trainer = make_trainer(train, engine="graph", epochs=3, checkpoint=path)
-    epochs = iter(trainer)
-    next(epochs)
-    assert trainer.engines == ["graph"]
-    trainer._use_more_parts()  # as when memory is short: the parts of a batch have no graph
-    assert trainer.driven.used == "eager"
-    list(epochs)
-    assert trainer.engines == ["graph", "eager"]
-    assert make_trainer(train, checkpoint=path, epochs=3).engines == ["graph", "eager"]
+def test_a_training_says_which_engine_drove_its_epochs(captured, train, monkeypatch):
+    def lack_memory(training):
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setenv("CIFARLIB_ENGINE", "graph")
+    engines = Engines()
+    fit_tiny(train, epochs=3, callbacks=[engines, At(2, 3, lack_memory)])
+    assert engines.seen == ["graph", "eager", "eager"]  # the parts of a batch have no graph
 
 
-def test_a_graph_replays_whole_batches_in_training_and_nothing_else(captured):
+def test_a_graph_replays_batches_like_the_first_in_training_and_nothing_else(captured):
     model = tiny_net().eval()
-    driven = Driven(model, CPU, "graph", batch_size=8)
+    driven = Driven(model, CPU, "graph")
     whole, odd = torch.randn(8, 3, 32, 32), torch.randn(5, 3, 32, 32)
     driven.train()
+    driven(whole)
+    driven(whole)
     driven(odd)
-    assert captured == []
-    driven(whole)
-    driven(whole)
     assert captured == [whole.shape]
     driven.eval()
     assert torch.equal(driven(whole), model(whole))

@@ -5,12 +5,12 @@ import copy
 import numpy as np
 import pytest
 import torch
-from helpers import PLAIN_CPU, fixed_batches, no_scaler
+from helpers import PLAIN_CPU, fixed_batches
 from torch import nn
 from torch.nn.functional import dropout
 
 from cifarlib import Device, choose_device, create_model, evaluate, predict, train_epoch
-from cifarlib.models.anatomy import outgrows, outgrows_its_maps
+from cifarlib.training.lookout import outgrows, outgrows_its_maps
 
 BFLOAT16 = Device(torch.device("cpu"), torch.bfloat16)
 
@@ -62,7 +62,7 @@ def test_a_layer_outgrows_maps_narrower_than_its_stride_or_padding(layer, side, 
 def test_the_series_nets_outgrow_only_images_smaller_than_its_own(
     backbone, stem, image_size, expected, monkeypatch
 ):
-    monkeypatch.setattr("cifarlib.training.device._cpu_has_bfloat16", lambda: True)
+    monkeypatch.setattr("cifarlib.training.device.cpu_has_bfloat16", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     model = create_model(backbone, stem=stem)
@@ -208,7 +208,7 @@ def test_the_classic_first_net_learns_as_with_contiguous_tensors_and_it_is_said_
         batches = fixed_batches(train[:128])
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         for _ in range(2):
-            train_epoch(model, batches, optimizer=optimizer, device=device, scaler=no_scaler())
+            train_epoch(model, batches, optimizer=optimizer, device=device)
         results.append(
             (evaluate(model, batches, device=device), predict(model, batches, device=device))
         )

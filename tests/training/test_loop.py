@@ -10,9 +10,8 @@ from helpers import (
     PLAIN_CPU,
     assert_same_tensors,
     copy_of_state,
+    fit_tiny,
     fixed_batches,
-    make_trainer,
-    no_scaler,
     tiny_net,
 )
 from torch import nn
@@ -62,8 +61,7 @@ def train_long(make_model, batches, recipe: Recipe, device: Device) -> tuple[flo
         batches,
         optimizer=optimizer,
         device=device,
-        scaler=device.make_scaler(),
-        recipe=recipe,
+        clip_norm=recipe.clip_norm,
     )
     return loss, copy_of_state(model)
 
@@ -131,7 +129,6 @@ def test_train_loss_is_the_mean_over_all_pictures(train):
         batches,
         optimizer=optimizer,
         device=CPU,
-        scaler=no_scaler(),
     )
     logits = np.arange(100) / 50
     expected = np.mean(np.log(np.exp(logits).sum()) - logits[images.labels])
@@ -156,14 +153,12 @@ def linear_after_an_epoch(train, micro_batches: int) -> list[float]:
         fixed_batches(train[:130]),
         optimizer=torch.optim.SGD(model.parameters(), 0.01),
         device=CPU,
-        scaler=no_scaler(),
         micro_batches=micro_batches,
     )
     return [*measured, *model[1].weight.detach().flatten()[:50].tolist()]
 
 
-def test_a_gradient_longer_than_the_recipes_limit_is_shortened(train):
-    recipe = Recipe(optimizer="sgd", momentum=0, clip_norm=0.01, weight_decay=0)
+def test_a_gradient_longer_than_the_limit_is_shortened(train):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 100))
     before = copy_of_state(model)
@@ -172,8 +167,7 @@ def test_a_gradient_longer_than_the_recipes_limit_is_shortened(train):
         fixed_batches(train[:64]),
         optimizer=torch.optim.SGD(model.parameters(), 1.0),
         device=CPU,
-        scaler=no_scaler(),
-        recipe=recipe,
+        clip_norm=0.01,
     )
     steps = [(tensor - before[name]).norm() for name, tensor in model.state_dict().items()]
     assert float(torch.stack(steps).norm()) == pytest.approx(0.01, rel=1e-3)
@@ -183,7 +177,7 @@ def test_a_gradient_longer_than_the_recipes_limit_is_shortened(train):
 
 
 def test_nan_is_told_with_the_step_and_its_rate(train):
-    trainer = make_trainer(train, recipe=RECIPES["onecycle"], lr=0.1)
-    nn.init.constant_(trainer.model[0].weight, math.nan)
+    model = tiny_net()
+    nn.init.constant_(model[0].weight, math.nan)
     with pytest.raises(FloatingPointError, match=r"not finite from step 1 of 3 on, at lr 0\.004"):
-        list(trainer)
+        fit_tiny(train, model=model, recipe=RECIPES["onecycle"], lr=0.1)

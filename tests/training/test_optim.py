@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from helpers import make_trainer
+from helpers import fit_tiny
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -60,13 +60,14 @@ def test_one_cycle_climbs_for_a_fifth_of_the_steps_and_falls_below_where_it_bega
 
 
 def test_the_cosine_moves_each_epoch(train):
-    rates = [row["lr"] for row in make_trainer(train, epochs=5, lr=1e-3)]
+    rates = [row["lr"] for row in fit_tiny(train, epochs=5, lr=1e-3).history]
     assert rates == pytest.approx(cosine(1e-3, 5))
 
 
 def test_the_one_cycle_moves_each_step(train):
     recipe = RECIPES["onecycle"]
-    rates = [row["lr"] for row in make_trainer(train, epochs=5, lr=0.1, recipe=recipe)]
+    history = fit_tiny(train, epochs=5, lr=0.1, recipe=recipe).history
+    rates = [row["lr"] for row in history]
     steps = rates_of(recipe, 0.1, epochs=5, steps_per_epoch=3)
     assert rates == pytest.approx(steps[::3])  # of the first step of each epoch
 

@@ -1,0 +1,171 @@
+"""What a long training survives: memory that is short, workers that die, Ctrl-C, a dead process."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..data.loader import WorkersLost, without_workers
+from ..utils.errors import first_line, lacks_memory, last_line
+from ..utils.files import write_bytes
+from ..utils.progress import say
+from ..utils.signals import interrupt_waits
+from .callbacks import Callback, Training
+from .checkpoint import ADVICE, Owner, pack_state, unpack_state
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file in which a training is kept after each epoch, and whose training it is."""
+
+    path: Path
+    owner: Owner  # a name, or all that makes the training what it is: another's file is refused
+
+
+class Recovery:
+    """Sees to it that an epoch is finished or has not been, and keeps a training in its checkpoint.
+
+    An epoch that fails is taken back: weights, optimiser, schedule, torch's random numbers. It is
+    begun again in smaller parts where a GPU's memory is short, and without workers where these
+    died; else the error is raised and says what is kept. Raises ValueError for a checkpoint that is
+    damaged or of another training.
+    """
+
+    def __init__(
+        self,
+        training: Training,
+        callbacks: Sequence[Callback],
+        checkpoint: Checkpoint | None,
+    ) -> None:
+        self.training = training
+        self.callbacks = callbacks
+        self.checkpoint = checkpoint
+        self.is_half_done = False
+        if checkpoint and checkpoint.path.exists():
+            self._restore(checkpoint.path.read_bytes())
+        self.before = self._pack()  # what an epoch that fails is taken back to
+
+    def epochs_left(self) -> Iterable[int]:
+        """Yield the numbers of the epochs that are to be done, from 1."""
+        while len(self.training.history) < self.training.epochs and not self.training.should_stop:
+            yield len(self.training.history) + 1
+
+    def complete(self, one_epoch: Callable[[], dict[str, float]], epoch: int) -> dict[str, float]:
+        """Return the row that one_epoch() returns; whatever goes wrong in it, it has not been."""
+        while True:
+            self.is_half_done = True
+            try:
+                row = one_epoch()
+                self.is_half_done = False
+                return row
+            except BaseException as error:  # whatever it is, the epoch is taken back
+                remedy = self._remedy(error)
+                problem = self._explain(error, epoch)
+            # no longer within the except, which would keep the failed step's memory
+            self.take_back()
+            if remedy is None:
+                raise problem
+            remedy()
+
+    def take_back(self) -> None:
+        """Put all back as it was before an epoch that is half done."""
+        # an impatient second Ctrl-C must not leave it half restored
+        with interrupt_waits():
+            if self.is_half_done:
+                self._restore(self.before)
+            self.is_half_done = False
+
+    def keep(self) -> None:
+        """Keep the training as it is now, in its checkpoint too."""
+        self.before = self._pack()
+        if self.checkpoint:
+            write_bytes(self.checkpoint.path, self.before)
+
+    def _remedy(self, error: BaseException) -> Callable[[], None] | None:
+        """Return what may let an epoch succeed that has failed, or None if nothing may."""
+        training = self.training
+        if lacks_memory(error) and 4 * training.micro_batches <= training.batch_size:
+            return self._use_more_parts
+        if isinstance(error, WorkersLost):
+            say(f"{error}: the process itself loads them from here on")
+            return self._load_alone
+        return None
+
+    def _use_more_parts(self) -> None:
+        self.training.micro_batches *= 2
+        self.training.engine.stop()  # parts of a batch have no graph, and need the memory
+
+    def _load_alone(self) -> None:
+        # the same batches: they do not depend on the number of workers
+        loader: Any = self.training.train_loader
+        self.training.train_loader = without_workers(loader)
+
+    def _explain(self, error: BaseException, epoch: int) -> BaseException:
+        """Return what to raise for an error within an epoch."""
+        kept = f"the state after epoch {epoch - 1} is kept"
+        if isinstance(error, KeyboardInterrupt):
+            advice = " in the model"
+            if self.checkpoint:
+                advice = ": ask again to go on"
+            stopped = f"stopped in epoch {epoch} of {self.training.epochs}"
+            return KeyboardInterrupt(f"{stopped}; {kept}{advice}")
+        if isinstance(error, FloatingPointError):
+            return FloatingPointError(f"epoch {epoch}: {error}; {kept}")
+        if lacks_memory(error):
+            parts = f"with batches in {self.training.micro_batches} parts"
+            return torch.OutOfMemoryError(f"epoch {epoch}: {first_line(error)}, {parts}; {kept}")
+        return error
+
+    def _pack(self) -> memoryview:
+        """Return all that an epoch changes, as bytes."""
+        training = self.training
+        schedule = None
+        if training.scheduler is not None:
+            schedule = training.scheduler.state_dict()
+        state = {
+            "model": training.model.state_dict(),
+            "optimizer": training.optimizer.state_dict(),
+            "scheduler": schedule,
+            "scaler": training.scaler.state_dict(),
+            "history": training.history,
+            "callbacks": {type(one).__name__: one.state_dict() for one in self.callbacks},
+            "micro_batches": training.micro_batches,
+            "should_stop": training.should_stop,
+        }
+        return pack_state(state, owner=self._owner())
+
+    def _restore(self, packed: bytes | memoryview) -> None:
+        """Put all back as it is in `packed`, torch's random numbers too."""
+        training = self.training
+        name = ""
+        if self.checkpoint:
+            name = str(self.checkpoint.path)
+        state = unpack_state(packed, owner=self._owner(), name=name)
+        try:
+            training.model.load_state_dict(state["model"])
+            training.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError) as error:  # a layer has another name or size, say
+            raise ValueError(
+                f"checkpoint {name} does not fit this net: {last_line(error)}; {ADVICE}"
+            ) from None
+        if training.scheduler is not None:
+            training.scheduler.load_state_dict(state["scheduler"])
+        # a new one, for the old may have stopped half-way through a step; one at rest has no state
+        training.scaler = training.device.make_scaler()
+        if state["scaler"]:
+            training.scaler.load_state_dict(state["scaler"])
+        training.history = state["history"]
+        training.should_stop = state["should_stop"]
+        for callback in self.callbacks:
+            name_of_kind = type(callback).__name__
+            if name_of_kind in state["callbacks"]:
+                callback.load_state_dict(state["callbacks"][name_of_kind])
+        # parts that fitted into the memory must not grow again
+        training.micro_batches = max(training.micro_batches, state["micro_batches"])
+
+    def _owner(self) -> Owner:
+        if self.checkpoint is None:
+            return ""
+        return self.checkpoint.owner
