@@ -1,14 +1,20 @@
 """What a trained model says of pictures it has not seen, as they are and flipped."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from ..data.arrays import check_images
+from ..data.cifar100 import ImageSet
+from ..data.folder import read_picture
+from ..data.loader import make_loader
+from ..data.transforms import eval_transform
 from ..models.modes import evaluating
-from ..training.device import Device
+from ..training.device import Device, choose_device
 from ..training.lookout import watch
 from ..training.loop import logits_of
 from ..utils.checks import as_list
@@ -28,10 +34,80 @@ TTA_VIEWS: dict[str, tuple[str, ...]] = {
     "natural": ("as is", "horizontal flip"),
     "none": ("as is",),
 }
+BATCH = 64  # images
 PASSES = 3  # of the write-up's random test-time augmentation
 
 
 def predict(
+    model: nn.Module,
+    images: Any,
+    image_size: int | None = None,
+    *,
+    device: Device | None = None,
+) -> np.ndarray:
+    """Return what a net says of images: class probabilities, float32 (N, C).
+
+    images: an ImageSet, an array uint8 (N, H, W, 3) or (H, W, 3), picture files, or batches of
+    (images, labels) as a loader gives them. image_size: pixels at which arrays and files are shown
+    to the net; not needed where it was made for a size (create_model, Run.load_model), and batches
+    have theirs. Files are read as CIFAR-100's images are: the middle square at 32 pixels. Raises
+    ValueError for what is none of these, and where nobody knows the size.
+    """
+    return _by_view(model, images, image_size, ["as is"], device)[0]
+
+
+def tta(
+    model: nn.Module,
+    images: Any,
+    image_size: int | None = None,
+    *,
+    views: str | Iterable[str] = ("as is", "horizontal flip"),
+    device: Device | None = None,
+) -> np.ndarray:
+    """Return the mean of a net's probabilities over views of images, float32 (N, C).
+
+    This is test-time augmentation. images, image_size: see predict; a generator of batches is gone
+    through once. views: see VIEWS. Raises ValueError as predict does, and for an unknown view.
+    """
+    return mean_over_views(_by_view(model, images, image_size, as_list(views), device))
+
+
+def _by_view(
+    model: nn.Module,
+    images: Any,
+    image_size: int | None,
+    views: Iterable[str],
+    device: Device | None,
+) -> np.ndarray:
+    device = device or choose_device(model)
+    device.place(model)
+    batches = _as_batches(images, image_size or getattr(model, "input_side", None))
+    return predict_views(model, batches, device=device, views=views)
+
+
+def _as_batches(images: Any, image_size: int | None) -> Iterable:
+    """Return what predict takes as batches of uint8 images of a size, or as they come."""
+    if isinstance(images, str | Path):
+        images = [images]
+    if isinstance(images, list | tuple) and images and isinstance(images[0], str | Path):
+        images = np.stack([read_picture(file) for file in images])
+    if isinstance(images, np.ndarray):
+        images = images[None] if images.ndim == 3 else images
+        images = ImageSet(check_images(images), np.zeros(len(images), np.int64), ("unknown",))
+    if not isinstance(images, ImageSet):
+        if not isinstance(images, Iterable):
+            raise ValueError(
+                f"got images {type(images).__name__}, expected an ImageSet, an array, picture files"
+                " or batches of (images, labels)"
+            )
+        return images
+    if image_size is None:
+        raise ValueError("this net does not know its image size: predict(model, images, 32), say")
+    no_steps = eval_transform(image_size, normalize=False)
+    return make_loader(images, no_steps, batch_size=BATCH, num_workers=0)
+
+
+def predict_views(
     model: nn.Module,
     batches: Iterable,
     *,
@@ -67,8 +143,8 @@ def predict(
     return torch.cat(by_batch, dim=1).numpy()
 
 
-def tta(probabilities: np.ndarray) -> np.ndarray:
-    """Return the mean over views: test-time augmentation, (V, N, C) in, (N, C) out."""
+def mean_over_views(probabilities: np.ndarray) -> np.ndarray:
+    """Return the mean over views: (V, N, C) in, (N, C) out."""
     return probabilities.mean(axis=0)
 
 
@@ -107,7 +183,7 @@ def score(
     micro_batches: int = 1,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return (results, predictions) on the test pictures, for a record: see Run."""
-    by_view = predict(
+    by_view = predict_views(
         model,
         batches,
         device=device,
@@ -117,7 +193,7 @@ def score(
     plain = by_view[0]  # the first view is the picture as it is
     tta_views = TTA_VIEWS[policy]
     places = [list(VIEWS).index(view) for view in tta_views]
-    averaged = tta(by_view[places])
+    averaged = mean_over_views(by_view[places])
     results = {
         "accuracy": accuracy(plain, labels),
         "top5": top5(plain, labels),

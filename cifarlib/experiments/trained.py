@@ -21,7 +21,6 @@ if TYPE_CHECKING:  # only who has weights waits for torch
     import torch
     from torch import nn
 
-BATCH = 64  # pictures
 Top5 = tuple[list[str], np.ndarray]  # the five likeliest classes and their probabilities
 
 
@@ -45,16 +44,9 @@ def probabilities_of(run: Run, pictures: np.ndarray) -> np.ndarray:
     """
     # only who has weights waits for torch
     from ..evaluation.predict import predict
-    from ..training.device import choose_device
 
     pictures = _as_learned_from(run, pictures)
-    model = run.load_model()
-    device = choose_device(model)
-    device.place(model)
-    batches = []
-    for start in range(0, len(pictures), BATCH):
-        batches.append((_as_batch(run, model, pictures[start : start + BATCH]), None))
-    return predict(model, batches, device=device)[0]
+    return predict(run.load_model(), pictures, run.experiment.image_size)
 
 
 def evidence_of(run: Run, pictures: np.ndarray, classes: np.ndarray) -> np.ndarray:

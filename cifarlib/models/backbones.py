@@ -38,7 +38,8 @@ def create_model(
     weights file, Weights, a state dict or a net of the same kind; how they expect images to be
     normalised goes with the net (see normalization_of). stem: "cifar" puts a 3×3 stride-1
     convolution in place of a ResNet-like net's 7×7 stride-2 one and drops its max-pool (He et al.
-    2015, section 4.2). image_size: pixels. Raises ValueError for a net that can't take it, and for
+    2015, section 4.2). image_size: pixels; the net
+    remembers them. Raises ValueError for a net that can't take it, and for
     a name, a number or weights that cannot be.
     """
     name = timm_name(backbone)
@@ -65,6 +66,7 @@ def create_model(
         _use_cifar_stem(model, backbone)
     if image_size is not None:
         _check_size(model, backbone, image_size)
+        model.input_side = image_size  # type: ignore[assignment]  # which predict asks for
     return model.train()
 
 

@@ -83,7 +83,8 @@ class Device:
             if self.fast:
                 keep_freed_memory()
         model = model.to(self.torch_device)
-        model = model.to(memory_format=self.memory_format)
+        if not hasattr(model, "takes_contiguous"):  # as training/lookout.py saw before
+            model = model.to(memory_format=self.memory_format)
         watch(model)
         return model
 

@@ -75,6 +75,7 @@ class Contiguous:
         if _problem_of(model, images.contiguous()):
             return  # it is not for how tensors lie in memory: the net raises it again
         self.needed = True
+        model.takes_contiguous = True  # type: ignore[assignment]  # also when it is placed again
         say(f"{type(model).__name__} takes contiguous tensors only, no channels-last: {problem}")
 
 

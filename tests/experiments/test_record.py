@@ -146,7 +146,7 @@ def test_the_recorded_model_gives_the_recorded_predictions(finished, test):
     assert not model.training
     device = choose_device(model)
     batches = fixed_batches(test[:200], batch_size=EVAL_BATCH)
-    (probabilities,) = predict(device.place(model), batches, device=device)
+    probabilities = predict(model, batches, device=device)
     recorded = finished.predictions()
     classes = likeliest(probabilities)
     np.testing.assert_array_equal(classes, recorded["classes"])

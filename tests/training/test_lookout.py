@@ -246,4 +246,4 @@ def test_a_script_or_a_trace_of_a_net_is_placed_and_fed_as_ever():
 def test_a_net_that_nobody_placed_is_looked_after_too(test):
     batches = fixed_batches(test[:8])
     assert 0 <= evaluate(First(), batches, device=Device(torch.device("cpu")))[1] <= 1
-    assert predict(First(), batches, device=Device(torch.device("cpu"))).shape == (1, 8, 100)
+    assert predict(First(), batches, device=Device(torch.device("cpu"))).shape == (8, 100)
