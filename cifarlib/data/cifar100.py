@@ -15,7 +15,8 @@ from ..utils.errors import unknown
 from . import facts
 from .arrays import Whites, check_images, check_labels
 from .folder import count_pictures, folder_state
-from .locate import VARIABLE, Found, Place, data_place, find_pictures
+from .locate import VARIABLE, Place, data_place
+from .sources import Found, read
 
 SIDE = 32  # pixels, of CIFAR-100's pictures
 
@@ -168,10 +169,10 @@ def load_cifar100(
 def _load(split: str, place: Place, source: str, side: int) -> ImageSet:
     is_resized = side != SIDE and source in ("auto", "folder")
     if is_resized and _may_be_a_tree_of_cifar100(place, split):
-        images = _in_order(split, find_pictures(split, place, source, SIDE))
+        images = _in_order(split, read(split, place, source, SIDE))
         if images.fingerprint == facts.FINGERPRINTS[split]:
             return images
-    return _in_order(split, find_pictures(split, place, source, side))
+    return _in_order(split, read(split, place, source, side))
 
 
 def _may_be_a_tree_of_cifar100(place: Place, split: str) -> bool:
@@ -182,7 +183,7 @@ def _may_be_a_tree_of_cifar100(place: Place, split: str) -> bool:
 
 
 def _in_order(split: str, found: Found) -> ImageSet:
-    """Return what a source handed over as an ImageSet, in canonical order."""
+    """Return what a source handed over in canonical order; ValueError for another hub's copy."""
     images = in_canonical_order(ImageSet(*found.pictures, source=found.source, reason=found.reason))
     if found.source == "hub" and images.fingerprint != facts.FINGERPRINTS[split]:
         raise ValueError(

@@ -1,7 +1,6 @@
-"""Which pictures are taken: those of the place that was named, else the nearest."""
+"""Which pictures are taken and where they lie: the place that was named, else the nearest."""
 
 import difflib
-import importlib.util
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,24 +8,18 @@ from typing import NamedTuple
 
 from ..utils.errors import unknown
 from ..utils.files import expanded, user_folder
-from ..utils.online import hub_endpoint, silent, silent_hub
-from . import facts, folder, hub, official, standin
-from .arrays import Pictures
+from . import facts, folder, hub, official
 
 VARIABLE = "CIFARLIB_DATA"
 SOURCES = ("auto", "official", "folder", "hub", "stand-in")
 EXPECTED = "expected cifar-100-python/ or its archive, or train/<class>/… and test/<class>/…"
-ADVICE = (
-    "to use CIFAR-100, put cifar-100-python/ into data/ or into the folder that CIFARLIB_DATA names"
-)
 
 
-class Found(NamedTuple):
-    """Pictures, the source's name and why it was taken."""
+class Located(NamedTuple):
+    """Which source has a split, and where; nowhere: it is to be downloaded."""
 
-    pictures: Pictures
-    source: str
-    reason: str
+    source: str  # "auto": whichever host has it
+    path: Path | None
 
 
 @dataclass(frozen=True)
@@ -74,7 +67,7 @@ def data_in_words(root: str | Path | None = None) -> str:
         return f"CIFAR-100, the official files in {place.folder}"
     if place.named_by:
         raise _nothing_in(place)
-    if _in_hub_cache():
+    if all(hub.cached_hub_file(split) for split in facts.SPLITS):
         return "CIFAR-100, as downloaded from the hub before"
     return "CIFAR-100, to be downloaded; where no host answers, a generated stand-in"
 
@@ -93,128 +86,28 @@ def count_own_pictures(root: str | Path | None = None) -> dict[str, int] | None:
     return {split: folder.count_pictures(place.folder, split) for split in facts.SPLITS}
 
 
-def find_pictures(split: str, place: Place, source: str, side: int) -> Found:
-    """Return one split from the source asked for, for "auto" from the nearest.
+def locate(split: str, place: Place, source: str = "auto") -> Located:
+    """Return where a split is, in the source asked for, for "auto" in the nearest.
 
-    Raises ValueError for an unknown source, for what is there but damaged, and where a place was
-    named and holds no pictures; ConnectionError where a source asked for by name cannot be reached.
+    Nothing is read or downloaded. Raises ValueError for an unknown source, for an archive that is
+    there but damaged, and where a place was named and holds no pictures.
     """
     if source not in SOURCES:
         raise unknown("source", source, SOURCES)
-    if source == "auto":
-        return _nearest(split, place, side)
     if source == "stand-in":
-        return Found(standin.generate(split), "stand-in", "generated, as asked")
-    if source == "folder":
-        return _own_pictures(split, place.folder, side)
-    try:
-        if source == "hub":
-            return _cached_hub(split) or _download_hub(split)
-        return _official(split, place.folder) or _download_official(
-            split, place.folder, patient=True
-        )
-    except ConnectionError as error:
-        raise ConnectionError(
-            f"CIFAR-100 is not in {place.folder} and cannot be downloaded: {error}"
-        ) from None
-
-
-def _nearest(split: str, place: Place, side: int) -> Found:
-    """Take what is in the folder; where none was named, else what can be had, else the stand-in."""
-    if place.holds_own_pictures:
-        return _own_pictures(split, place.folder, side)
-    found = _official(split, place.folder)
-    if found:
-        return found
-    if place.named_by:
+        return Located("stand-in", None)
+    if source == "folder" or (source == "auto" and place.holds_own_pictures):
+        return Located("folder", place.folder)
+    if source in ("auto", "official"):
+        path = official.find_official(place.folder)
+        if path or source == "official":
+            return Located("official", path)
+    if source == "auto" and place.named_by:
         raise _nothing_in(place)
-    found = _cached_hub(split)
-    if found:
-        return found
-    failures = []
-    try:
-        # a slow official host is given up only where the hub can take its place
-        return _download_official(split, place.folder, patient=not _hub_can_serve())
-    except ConnectionError as error:
-        failures.append(str(error))
-    try:
-        return _download_hub(split)
-    except ConnectionError as error:
-        failures.append(str(error))
-    if place.folder.exists():
-        failures.append(f"found in {place.folder}: {folder.listed(place.folder)}")
-    reason = f"generated, for none could be had ({'; '.join(failures)}); {ADVICE}"
-    return Found(standin.generate(split), "stand-in", reason)
-
-
-# --- one function a source ------------------------------------------------------------------------
-
-
-def _own_pictures(split: str, root: Path, side: int) -> Found:
-    pictures = folder.read_folder(root, split, side=side)
-    reason = f"the pictures in {root}"
-    if pictures.whites is not None:
-        reason += f"; {pictures.whites.told}"
-    seen = set(pictures.labels.tolist())
-    unseen = [name for label, name in enumerate(pictures.classes) if label not in seen]
-    if unseen:
-        reason += f", none of them of {', '.join(unseen[:6])}"
-    return Found(pictures, "folder", reason)
-
-
-def _official(split: str, root: Path) -> Found | None:
-    place = official.find_official(root)
-    if place is None:
-        return None
-    pictures = official.read_official(place, split)
-    return Found(pictures, "official", "the official files, MD5 verified")
-
-
-def _download_official(split: str, root: Path, *, patient: bool) -> Found:
-    host = _host(facts.ARCHIVE_URL)
-    why = silent(facts.ARCHIVE_URL)
-    if why:
-        raise ConnectionError(f"{host}: {why}")
-    try:
-        pictures = official.download_official(root, split, patient=patient)
-    except ConnectionError as error:
-        raise ConnectionError(f"{host}: {error}") from None
-    return Found(pictures, "official", f"downloaded from {host}")
-
-
-def _cached_hub(split: str) -> Found | None:
     path = hub.cached_hub_file(split)
-    if path is None or not _has_pyarrow():
-        return None
-    return Found(hub.read_hub_file(path), "hub", "downloaded from the hub before")
-
-
-def _download_hub(split: str) -> Found:
-    host = _host(hub_endpoint())
-    why = silent_hub()
-    if why:
-        raise ConnectionError(f"{host}: {why}")
-    try:
-        pictures = hub.read_hub_file(hub.download_hub_file(split))
-    except ConnectionError as error:
-        raise ConnectionError(f"{host}: {error}") from None
-    return Found(pictures, "hub", f"downloaded from {host}")
-
-
-def _host(url: str) -> str:
-    return url.split("/")[2]
-
-
-def _in_hub_cache() -> bool:
-    return _has_pyarrow() and all(hub.cached_hub_file(split) for split in facts.SPLITS)
-
-
-def _hub_can_serve() -> bool:
-    return _has_pyarrow() and not silent_hub()
-
-
-def _has_pyarrow() -> bool:
-    return importlib.util.find_spec("pyarrow") is not None
+    if path or source == "hub":
+        return Located("hub", path)
+    return Located("auto", None)
 
 
 # --- a named place that holds none ----------------------------------------------------------------

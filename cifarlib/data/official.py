@@ -18,6 +18,7 @@ from ..utils.files import (
     raise_if_disk_is_full,
     temporary_name,
 )
+from ..utils.online import host_of, silent
 from ..utils.progress import progress_bar
 from . import facts
 from .arrays import Pictures, with_superclasses
@@ -123,6 +124,10 @@ def download_official(root: Path, split: str, *, patient: bool = True) -> Pictur
     than SLOW_BYTES a second, or if `patient` than DEAD_BYTES, after WATCHED_SECONDS. Raises
     ConnectionError for these, and OSError for a full disk.
     """
+    host = host_of(facts.ARCHIVE_URL)
+    why = silent(facts.ARCHIVE_URL)
+    if why:
+        raise ConnectionError(f"{host}: {why}")
     import pooch  # only where something is downloaded
 
     pooch.get_logger().setLevel("ERROR")
@@ -142,7 +147,9 @@ def download_official(root: Path, split: str, *, patient: bool = True) -> Pictur
                 store.fetch(ARCHIVE, downloader=downloader)
             except (OSError, ValueError) as error:  # the transfer broke off, or its MD5 is wrong
                 raise_if_disk_is_full(error, archive)
-                raise ConnectionError(f"could not download {facts.ARCHIVE_URL}: {error}") from None
+                raise ConnectionError(
+                    f"{host}: could not download {facts.ARCHIVE_URL}: {error}"
+                ) from None
         os.replace(workshop / ARCHIVE, archive)
     place = find_official(root)
     assert place is not None  # the archive is there

@@ -76,3 +76,8 @@ def within(seconds: float, call: Callable[[], Any]) -> Any:
     if error is not None:
         raise error
     return value
+
+
+def host_of(url: str) -> str:
+    """Return the host of an address: "www.example.org"."""
+    return url.split("/")[2]

@@ -200,7 +200,7 @@ def point_at(monkeypatch) -> Callable:
 
     def point(official: str, hub: str) -> None:
         monkeypatch.setattr(facts, "ARCHIVE_URL", f"{official}/{ARCHIVE}")
-        for module in ("utils.online", "data.locate", "data.hub"):
+        for module in ("utils.online", "data.hub"):
             monkeypatch.setattr(f"cifarlib.{module}.hub_endpoint", lambda: hub)
 
     return point

@@ -19,8 +19,8 @@ from cifarlib.utils import online
 
 @pytest.mark.usefixtures("default_data")
 def test_where_no_host_answers_the_stand_in_says_so(monkeypatch):
-    monkeypatch.setattr("cifarlib.data.locate.silent", lambda url: "no answer within 3 s")
-    monkeypatch.setattr("cifarlib.data.locate.silent_hub", lambda: "no answer within 3 s")
+    monkeypatch.setattr("cifarlib.data.official.silent", lambda url: "no answer within 3 s")
+    monkeypatch.setattr("cifarlib.data.hub.silent_hub", lambda: "no answer within 3 s")
     images = load_cifar100("test")
     assert images.source == "stand-in"
     assert images.reason.count("no answer within 3 s") == 2  # of each host

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import html
-import importlib.util
 import json
 import os
 import sys
@@ -115,14 +114,9 @@ def _pictures_at_hand() -> ImageSet | None:
     Raises ValueError where a place was named and holds none.
     """
     data_in_words()  # raises for such a place, which is a slip rather than a wish for no pictures
-    if not is_at_hand() and not _was_downloaded_from_the_hub():
+    if not is_at_hand() and hub.cached_hub_file("test") is None:
         return None
     return load_cifar100("test")
-
-
-def _was_downloaded_from_the_hub() -> bool:
-    can_read = importlib.util.find_spec("pyarrow") is not None
-    return can_read and hub.cached_hub_file("test") is not None
 
 
 def _picture_facts(data: ImageSet, n: int) -> dict[str, int]:
