@@ -4,7 +4,9 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..config import BUDGETS, Experiment
+from torch.utils.data import DataLoader
+
+from ..config import BUDGETS, RECIPES, Experiment
 from ..data.cifar100 import (
     SIDE,
     ImageSet,
@@ -14,7 +16,11 @@ from ..data.cifar100 import (
     load_cifar100,
     split_folds,
 )
+from ..data.loader import make_loader
 from ..data.locate import data_place
+from ..data.transforms import eval_transform, train_transform
+
+EVAL_BATCH = 256  # pictures
 
 
 @dataclass(frozen=True)
@@ -118,3 +124,27 @@ def split_parts(
         test=test[: budget.n_test],
         cifar100=cifar100,
     )
+
+
+def make_loaders(
+    experiment: Experiment,
+    parts: Parts,
+    num_workers: int | None,
+) -> tuple[DataLoader, DataLoader, DataLoader]:
+    """Return the batches of training, validation and test, not yet normalised.
+
+    The device does that, for uint8 pictures travel four times lighter than float32.
+    """
+    random_steps = train_transform(experiment.image_size, experiment.policy, normalize=False)
+    no_steps = eval_transform(experiment.image_size, normalize=False)
+    train_loader = make_loader(
+        parts.train,
+        random_steps,
+        batch_size=RECIPES[experiment.recipe].batch_size,
+        shuffle=True,
+        seed=experiment.seed,
+        num_workers=num_workers,
+    )
+    valid_loader = make_loader(parts.valid, no_steps, batch_size=EVAL_BATCH, num_workers=0)
+    test_loader = make_loader(parts.test, no_steps, batch_size=EVAL_BATCH, num_workers=0)
+    return train_loader, valid_loader, test_loader

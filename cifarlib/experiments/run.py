@@ -13,18 +13,16 @@ from torch.utils.data import DataLoader
 
 from ..config import RECIPES, Experiment, timm_name
 from ..data.cifar100 import ImageSet
-from ..data.loader import make_loader
-from ..data.transforms import check_steps, eval_transform, train_transform
+from ..data.transforms import check_steps
 from ..evaluation.predict import score
 from ..models.backbones import create_model
 from ..models.weights import digest_of_tensors, find_weights, halved, pack_weights
 from ..training.callbacks import (
     BestWeights,
     Callback,
-    LiveCurves,
     ProgressBar,
     copy_to_cpu,
-    in_notebook,
+    usual_callbacks,
 )
 from ..training.checkpoint import peek_state
 from ..training.device import Device, choose_device
@@ -34,7 +32,7 @@ from ..training.sharing import MachineLoad
 from ..utils.files import ensure_folder
 from ..utils.progress import say
 from .lock import alone_in, own_random_numbers
-from .parts import Images, Parts, split_parts
+from .parts import Images, Parts, make_loaders, split_parts
 from .provenance import (
     SURROUNDINGS,
     RunLog,
@@ -46,7 +44,6 @@ from .record import RECORD, ROUNDED, Run, read_record, write_record
 from .store import find_own_run, find_published_run, id_on, own_folder, own_paths
 
 CHECKPOINT = "checkpoint.pt"
-EVAL_BATCH = 256  # pictures
 
 
 @dataclass(frozen=True)
@@ -161,7 +158,7 @@ def build(
     parts = split_parts(experiment, train, test, cifar100=images.id == "")
     device = choose_device(model, image_size=experiment.image_size)
     device.place(model)  # which decides how many threads it has
-    train_loader, valid_loader, test_loader = _make_loaders(experiment, parts, num_workers)
+    train_loader, valid_loader, test_loader = make_loaders(experiment, parts, num_workers)
     return Job(
         experiment,
         root / id_on(experiment, images.id),
@@ -245,14 +242,11 @@ def record(
 
 def _seen(name: str, progress: bool | int) -> list[Callback]:
     """Return what is seen of a run: a bar, on its line if it has one, and in a notebook curves."""
+    if progress is True:
+        return usual_callbacks(name)
     if progress is False:
         return []
-    if progress is not True:
-        return [ProgressBar(name, line=progress)]
-    callbacks: list[Callback] = [ProgressBar(name)]
-    if in_notebook():
-        callbacks.append(LiveCurves())
-    return callbacks
+    return [ProgressBar(name, line=progress)]
 
 
 def _remove_finished_checkpoint(folder: Path) -> None:
@@ -266,27 +260,3 @@ def _remove_finished_checkpoint(folder: Path) -> None:
     state = peek_state(checkpoint.read_bytes(), name=str(checkpoint))
     if pd.DataFrame(state["history"]).equals(read_record(folder / RECORD).history):
         checkpoint.unlink()
-
-
-def _make_loaders(
-    experiment: Experiment,
-    parts: Parts,
-    num_workers: int | None,
-) -> tuple[DataLoader, DataLoader, DataLoader]:
-    """Return the batches of training, validation and test, not yet normalised.
-
-    The device does that, for uint8 pictures travel four times lighter than float32.
-    """
-    random_steps = train_transform(experiment.image_size, experiment.policy, normalize=False)
-    no_steps = eval_transform(experiment.image_size, normalize=False)
-    train_loader = make_loader(
-        parts.train,
-        random_steps,
-        batch_size=RECIPES[experiment.recipe].batch_size,
-        shuffle=True,
-        seed=experiment.seed,
-        num_workers=num_workers,
-    )
-    valid_loader = make_loader(parts.valid, no_steps, batch_size=EVAL_BATCH, num_workers=0)
-    test_loader = make_loader(parts.test, no_steps, batch_size=EVAL_BATCH, num_workers=0)
-    return train_loader, valid_loader, test_loader

@@ -95,10 +95,14 @@ def length_of(loader: Any) -> int | None:
 
 
 def batches_of(training: Training, callbacks: Iterable[Callback]) -> Iterator:
-    """Yield the training batches; what follows each step comes when the next is asked for.
+    """Yield an epoch's batches; what follows each step comes when the next is asked for.
 
-    That is a schedule that moves at each step, and callbacks that are told.
+    That is a schedule that moves at each step, and callbacks that are told. A loader of make_loader
+    is told which epoch it is: its order and augmentation follow from that.
     """
+    sampler: Any = getattr(training.train_loader, "batch_sampler", None)
+    if hasattr(sampler, "epoch"):
+        sampler.epoch = len(training.history) + 1
     for images, labels in training.train_loader:
         training.batch_size = max(training.batch_size, len(labels))
         yield images, labels

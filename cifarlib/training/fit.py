@@ -1,26 +1,25 @@
 """Training a model: the page to read first. What it calls by name is what training is."""
 
 import functools
+import math
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LRScheduler
 
 from ..config import RECIPES, Recipe
 from ..utils.checks import whole_number
-from ..utils.files import expanded
 from .callbacks import Callback, Training, batches_of, length_of, usual_callbacks
 from .device import Device, choose_device
 from .engine import Driven, choose_engine
 from .loop import Loss, evaluate, train_epoch
-from .optim import make_optimizer, make_scheduler, moves_each_step
-from .recovery import Checkpoint, Recovery
+from .optim import make_optimizer, make_scheduler, move_after_epoch
+from .recovery import Checkpoint, Recovery, checkpoint_of
 
 LR = 1e-3  # where neither the caller nor the recipe has a rate
 
@@ -60,45 +59,47 @@ def fit(  # noqa: PLR0913
     device = device or choose_device(model)
     device.place(model)
 
+    train_loss = valid_loss = loss or cross_entropy
     clip_norm = None
-    training_loss = loss or cross_entropy
     if optimizer is None:
         recipe = recipe or RECIPES["writeup"]
-        lr = lr or recipe.lr or LR
+        if lr is None:
+            lr = recipe.lr or LR
         steps = length_of(train_loader)
         optimizer = make_optimizer(recipe, model.parameters(), lr, fused=device.fast)
         scheduler = make_scheduler(recipe, optimizer, lr, epochs=epochs, steps_per_epoch=steps)
         clip_norm = recipe.clip_norm
         if loss is None:
-            training_loss = functools.partial(cross_entropy, label_smoothing=recipe.label_smoothing)
+            train_loss = functools.partial(cross_entropy, label_smoothing=recipe.label_smoothing)
 
-    told = [*callbacks, *(usual_callbacks() if progress else ())]
+    # what callbacks are told, and what a checkpoint keeps
     training = Training(
         model,
         optimizer,
         scheduler,
         device,
-        engine=Driven(model, device, choose_engine(device)),
-        scaler=device.make_scaler(),
+        engine=Driven(model, device, choose_engine(device)),  # the model, as a GPU is fast with it
+        scaler=device.make_scaler(),  # of gradients in float16; elsewhere it does nothing
         train_loader=train_loader,
         epochs=epochs,
     )
-    recovery = Recovery(training, told, _as_checkpoint(checkpoint, training))
+    callbacks = [*callbacks, *(usual_callbacks() if progress else ())]
+    # goes on from the checkpoint, if there is one
+    recovery = Recovery(training, callbacks, checkpoint_of(training, checkpoint))
     try:
         for epoch in recovery.epochs_left():
 
             def one_epoch(epoch: int = epoch) -> dict[str, float]:
                 start = time.perf_counter()
-                _tell_the_loader(training.train_loader, epoch)
-                for callback in told:
+                for callback in callbacks:
                     callback.on_epoch_begin(training)
                 row = {"epoch": epoch, "lr": optimizer.param_groups[0]["lr"]}
                 row["train_loss"], row["train_accuracy"] = train_epoch(
                     training.engine,
-                    batches_of(training, told),
+                    batches_of(training, callbacks),  # which tells them of each step
                     optimizer=optimizer,
                     device=device,
-                    loss=training_loss,
+                    loss=train_loss,
                     clip_norm=clip_norm,
                     scaler=training.scaler,
                     micro_batches=training.micro_batches,
@@ -108,35 +109,35 @@ def fit(  # noqa: PLR0913
                         model,
                         valid_loader,
                         device=device,
-                        loss=loss or cross_entropy,
+                        loss=valid_loss,
                         micro_batches=training.micro_batches,
                     )
+                    _check_finite(row)
                 row["seconds"] = round(time.perf_counter() - start, 2)
-                _move_rate(scheduler, row)
+                move_after_epoch(scheduler, row)  # the learning rate; one-cycle's moves each step
                 return row
 
-            # whatever goes wrong in it: the epoch is begun again, or has not been
+            # if it fails, by Ctrl-C say, the model is put back to where the epoch began, and then
+            # the epoch is begun again (short memory, dead workers) or the error raised
             row = recovery.complete(one_epoch, epoch)
             training.history.append(row)
-            for callback in told:
-                callback.on_epoch_end(training)
-            recovery.keep()  # in the checkpoint
+            for callback in callbacks:
+                callback.on_epoch_end(training)  # which may set training.should_stop
+            recovery.keep()  # writes the checkpoint
     finally:
-        recovery.take_back()
+        recovery.take_back()  # of an epoch that is half done, whatever stopped it
         training.engine.stop()
-        for callback in told:
+        for callback in callbacks:
             callback.on_fit_end(training)
     return training.frame
 
 
-def _move_rate(scheduler: Any, row: dict[str, float]) -> None:
-    """Move the learning rate on at an epoch's end, unless it moves at each step."""
-    if scheduler is None or moves_each_step(scheduler):
-        return
-    if isinstance(scheduler, ReduceLROnPlateau):
-        scheduler.step(row.get("valid_loss", row["train_loss"]))
-    else:
-        scheduler.step()
+def _check_finite(row: dict[str, float]) -> None:
+    """Raise FloatingPointError for a validation loss that is not finite."""
+    if not math.isfinite(row["valid_loss"]):
+        raise FloatingPointError(
+            f"the validation loss is not finite, after steps at lr {row['lr']:g}"
+        )
 
 
 def _check_said_once(
@@ -152,32 +153,3 @@ def _check_said_once(
         raise ValueError("got a scheduler without its optimizer, expected both or a recipe")
     if optimizer is not None and (lr is not None or recipe is not None):
         raise ValueError("got an optimizer and an lr or a recipe, expected one of the two ways")
-
-
-def _tell_the_loader(loader: Any, epoch: int) -> None:
-    """Tell a loader of make_loader which epoch it is: its order and augmentation follow from it."""
-    sampler: Any = getattr(loader, "batch_sampler", None)
-    if hasattr(sampler, "epoch"):
-        sampler.epoch = epoch
-
-
-def _as_checkpoint(
-    checkpoint: str | Path | Checkpoint | None,
-    training: Training,
-) -> Checkpoint | None:
-    """Return the checkpoint with whose training it is: by a path, all that shapes this one."""
-    if checkpoint is None or isinstance(checkpoint, Checkpoint):
-        return checkpoint
-    group = training.optimizer.param_groups[0]
-    owner: dict[str, Any] = {
-        "network": type(training.model).__name__,
-        "epochs": training.epochs,
-        "steps": training.steps,
-        "seed": getattr(getattr(training.train_loader, "dataset", None), "seed", None),
-        "optimizer": type(training.optimizer).__name__,
-        "scheduler": type(training.scheduler).__name__,
-    }
-    for name, value in group.items():
-        if isinstance(value, int | float | bool):
-            owner[name] = value
-    return Checkpoint(expanded(checkpoint), owner)

@@ -1,6 +1,7 @@
 """The optimiser and the learning-rate schedule that a Recipe names."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,6 +74,19 @@ def make_scheduler(
 def moves_each_step(scheduler: LRScheduler | None) -> bool:
     """Return whether a schedule moves after each step; else it moves after each epoch."""
     return isinstance(scheduler, lr_scheduler.OneCycleLR | lr_scheduler.CyclicLR)
+
+
+def move_after_epoch(scheduler: Any, row: dict[str, float]) -> None:
+    """Move the learning rate on at an epoch's end, unless it moves at each step.
+
+    row: of the epoch; one that waits for a plateau looks at its validation loss.
+    """
+    if scheduler is None or moves_each_step(scheduler):
+        return
+    if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
+        scheduler.step(row.get("valid_loss", row["train_loss"]))
+    else:
+        scheduler.step()
 
 
 def cosine(lr: float, epochs: int, *, min_lr: float = Recipe.min_lr) -> np.ndarray:

@@ -9,7 +9,7 @@ import torch
 
 from ..data.loader import WorkersLost, without_workers
 from ..utils.errors import first_line, lacks_memory, last_line
-from ..utils.files import write_bytes
+from ..utils.files import expanded, write_bytes
 from ..utils.progress import say
 from ..utils.signals import interrupt_waits
 from .callbacks import Callback, Training
@@ -22,6 +22,28 @@ class Checkpoint:
 
     path: Path
     owner: Owner  # a name, or all that makes the training what it is: another's file is refused
+
+
+def checkpoint_of(
+    training: Training,
+    checkpoint: str | Path | Checkpoint | None,
+) -> Checkpoint | None:
+    """Return the checkpoint with whose training it is: by a path, all that shapes this one."""
+    if checkpoint is None or isinstance(checkpoint, Checkpoint):
+        return checkpoint
+    group = training.optimizer.param_groups[0]
+    owner: dict[str, Any] = {
+        "network": type(training.model).__name__,
+        "epochs": training.epochs,
+        "steps": training.steps,
+        "seed": getattr(getattr(training.train_loader, "dataset", None), "seed", None),
+        "optimizer": type(training.optimizer).__name__,
+        "scheduler": type(training.scheduler).__name__,
+    }
+    for name, value in group.items():
+        if isinstance(value, int | float | bool):
+            owner[name] = value
+    return Checkpoint(expanded(checkpoint), owner)
 
 
 class Recovery:

@@ -16,8 +16,8 @@ from helpers import SMOKE, fit_with, fixed_batches, run_identity
 from cifarlib import RECIPES, Callback, Experiment, choose_device, load_runs, predict, run
 from cifarlib.data.transforms import policy_steps
 from cifarlib.evaluation.metrics import likeliest
+from cifarlib.experiments.parts import EVAL_BATCH
 from cifarlib.experiments.record import digest_of, read_record, recorded_experiment, todays_id
-from cifarlib.experiments.run import EVAL_BATCH
 from cifarlib.experiments.store import PUBLISHED, SUPERSEDED
 from cifarlib.models.weights import digest_of_tensors
 from cifarlib.tools.check import check_record

@@ -276,6 +276,21 @@ def test_without_validation_the_best_weights_cannot_be_told(train):
         fit(four_lines(), fixed_batches(train[:64]), epochs=1, callbacks=[BestWeights()])
 
 
+def test_a_validation_loss_that_is_not_finite_is_an_error(train):
+    class NeedsTraining(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = four_lines()
+
+        def forward(self, images):
+            return self.net(images) * (1 if self.training else float("nan"))
+
+    batches = fixed_batches(train[:64])
+    said = "epoch 1: the validation loss is not finite, after steps at lr 0.001"
+    with pytest.raises(FloatingPointError, match=said):
+        fit(NeedsTraining(), batches, batches, epochs=1, **WITHOUT_BAR)
+
+
 # --- floats that are not normalised ---------------------------------------------------------------
 
 
