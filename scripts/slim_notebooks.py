@@ -1,4 +1,4 @@
-"""Make executed notebooks small enough to commit: figures in 256 colours, no execution times.
+"""Make executed notebooks small enough to commit: figures in 256 colours, bars as they ended.
 
 python scripts/slim_notebooks.py notebooks/*.ipynb
 """
@@ -31,10 +31,28 @@ def slim_png(encoded: str) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
+def with_bars_as_they_ended(outputs: list[dict]) -> list[dict]:
+    """Return a cell's outputs with what a bar drew over itself left out."""
+    printed = "".join("".join(one["text"]) for one in outputs if is_printed(one))
+    if "\r" not in printed:
+        return outputs
+    lines = [line.rpartition("\r")[2] for line in printed.strip("\n").split("\n")]
+    others = [output for output in outputs if not is_printed(output)]
+    said = "\n".join(lines) + "\n"
+    return [{"name": "stdout", "output_type": "stream", "text": [said]}, *others]
+
+
+def is_printed(output: dict) -> bool:
+    """Return whether an output was printed, as bars are in a notebook."""
+    return output.get("name") == "stdout"
+
+
 def slim(notebook: dict) -> None:
     """Shrink a notebook's outputs in place."""
     for cell in notebook["cells"]:
         cell["metadata"].pop("execution", None)  # when it was run is no news
+        if "outputs" in cell:
+            cell["outputs"] = with_bars_as_they_ended(cell["outputs"])
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if "image/png" in data:

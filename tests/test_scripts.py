@@ -76,3 +76,15 @@ def test_weights_that_are_not_there_are_one_line(tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith("error: got weights")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_bar_is_kept_as_it_ended_and_what_else_was_printed_too():
+    slim = script("slim_notebooks").with_bars_as_they_ended
+    printed = ["before\n", "\rfit:  0%", "\rfit: 50%", "\rfit: 100%", "\n"]
+    outputs = [{"name": "stdout", "output_type": "stream", "text": [text]} for text in printed]
+    figure = {"output_type": "display_data", "data": {}}
+    outputs.insert(3, figure)
+    kept = slim(outputs)
+    assert kept[0]["text"] == ["before\nfit: 100%\n"]
+    assert kept[1:] == [figure]
+    assert slim([figure]) == [figure]

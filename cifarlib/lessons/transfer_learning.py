@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from ..config import IMAGE_SIZES
 from ..experiments.labels import COLORS, look
 from ..experiments.record import Run
+from ..experiments.store import find_superseded
 from ..published.read import measured_weight_scale, published_backbones, published_curve
 from .collect import collect_runs
 from .curves import (
@@ -32,6 +33,7 @@ __all__ = [  # what the notebook uses
     "curve_panels",
     "distance_table",
     "filter_structure",
+    "find_superseded",
     "finetuning_table",
     "match",
     "pairs_figure",

@@ -169,6 +169,7 @@ class LiveCurves(Callback):
         """Draw the curves so far."""
         import matplotlib.pyplot as plt  # only a notebook draws
         from IPython.display import display
+        from matplotlib.ticker import MaxNLocator
 
         history = training.frame
         figure, axes = plt.subplots(1, 2, figsize=(8, 2.6), layout="constrained")
@@ -177,6 +178,7 @@ class LiveCurves(Callback):
                 if f"{part}_{measure}" in history:
                     axis.plot(history.epoch, history[f"{part}_{measure}"], line, label=part)
             axis.set(xlabel="epoch", ylabel=measure, xlim=(0.8, training.epochs + 0.2))
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes[0].legend()
         plt.close(figure)  # or the cell's end would show it again
         if self.shown is None:
