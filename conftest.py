@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @functools.cache
 def true_cifar100() -> bool:
-    """Say whether the notebooks will load true CIFAR-100."""
+    """Return whether the notebooks will load true CIFAR-100."""
     return load_cifar100("test").is_cifar100
 
 

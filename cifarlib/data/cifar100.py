@@ -176,7 +176,7 @@ def _load(split: str, place: Place, source: str, side: int) -> ImageSet:
 
 
 def _may_be_a_tree_of_cifar100(place: Place, split: str) -> bool:
-    """Say whether a place has as many pictures as CIFAR-100, whose own stay at 32 pixels."""
+    """Return whether a place has as many pictures as CIFAR-100, whose own stay at 32 pixels."""
     if not place.holds_own_pictures:
         return False
     return count_pictures(place.folder, split) == facts.COUNTS[split]

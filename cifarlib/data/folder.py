@@ -54,7 +54,7 @@ MOST_PIXELS = 64_000_000  # of one picture, a quarter of a gigabyte once it is u
 
 
 def holds_pictures(root: Path) -> bool:
-    """Say whether a folder holds pictures of one's own: train/ or test/."""
+    """Return whether a folder holds pictures of one's own: train/ or test/."""
     return any((root / split).is_dir() for split in facts.SPLITS)
 
 

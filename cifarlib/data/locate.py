@@ -73,7 +73,7 @@ def data_in_words(root: str | Path | None = None) -> str:
 
 
 def is_at_hand(root: str | Path | None = None) -> bool:
-    """Say whether pictures are in the data folder, so that nothing needs to be downloaded."""
+    """Return whether pictures are in the data folder, so that nothing needs to be downloaded."""
     place = data_place(root)
     return place.holds_own_pictures or official.find_official(place.folder) is not None
 
@@ -146,7 +146,7 @@ def _nearest_place(root: Path) -> str:
 
 
 def _holds_any(path: Path) -> bool:
-    """Say whether a folder looks like one that pictures can be read from."""
+    """Return whether a folder looks like one that pictures can be read from."""
     files = [path / official.OFFICIAL_FOLDER, path / official.ARCHIVE]
     files += [path / name for name in facts.FILE_MD5 if name not in facts.COUNTS]
     return all((path / split).exists() for split in facts.SPLITS) or any(

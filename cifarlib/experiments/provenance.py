@@ -91,7 +91,7 @@ def different_settings(found: Run, experiment: Experiment) -> list[str]:
 
 
 def _agree(one: Any, other: Any) -> bool:
-    """Say whether two settings are the same wherever both say something."""
+    """Return whether two settings are the same wherever both say something."""
     if isinstance(one, dict) and isinstance(other, dict):
         return all(_agree(one[name], other[name]) for name in one.keys() & other.keys())
     if isinstance(one, list) and isinstance(other, list):

@@ -325,7 +325,7 @@ def _check_shape(record: Any) -> None:
 
 
 def is_kind(value: object, kind: Any) -> bool:
-    """Say whether a value is of a kind; True and False, numbers to Python, are of bool alone."""
+    """Return whether a value is of a kind; True and False, numbers to Python, are of bool alone."""
     return isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
 
 
@@ -370,7 +370,7 @@ def todays_id(run_id: str) -> str:
 
 
 def _has_own_rate(experiment_id: str) -> bool:
-    """Say whether an id names a recipe with a learning rate of its own."""
+    """Return whether an id names a recipe with a learning rate of its own."""
     for name, recipe in RECIPES.items():
         if recipe.lr is not None and f"-recipe_{name}" in experiment_id:
             return True

@@ -147,7 +147,7 @@ def _published_paths() -> dict[str, Path]:
 
 
 def _are_shown() -> bool:
-    """Say whether the package's records are, or hidden as if it had come without."""
+    """Return whether the package's records are, or hidden as if it had come without."""
     asked = os.environ.get("CIFARLIB_RECORDS") or "shown"
     if asked not in ("shown", "none"):
         raise unknown("CIFARLIB_RECORDS", asked, ("shown", "none"))

@@ -78,7 +78,7 @@ def _nearest(looks: np.ndarray, known: np.ndarray) -> pd.DataFrame:
 
 
 def is_learned_from(train: ImageSet, n_train: int | None = None) -> np.ndarray:
-    """Say for each training picture, bool (N,), whether a run learns from it.
+    """Return for each training picture, bool (N,), whether a run learns from it.
 
     That is from four folds of five, as runs do, or from the first `n_train` pictures of these.
     """

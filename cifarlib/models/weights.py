@@ -248,7 +248,7 @@ def _architecture(folder: Path) -> str:
 
 
 def _is_named_after_a_net(path: Path) -> bool:
-    """Say whether a file in CIFARLIB_WEIGHTS is some net's, this one's or another's."""
+    """Return whether a file in CIFARLIB_WEIGHTS is some net's, this one's or another's."""
     if path.name in HUB_FILES:
         return timm.is_model(path.parent.name) or timm.is_model(_architecture(path.parent))
     return path.suffix in SUFFIXES and timm.is_model(path.name.removesuffix(path.suffix))

@@ -85,7 +85,7 @@ def _publish_weights(run: Run, target: Path) -> None:
 
 
 def _would_bury_another(run: Run) -> bool:
-    """Say whether what a run takes the place of would itself take another's among superseded."""
+    """Return whether what a run takes the place of would itself take another's among superseded."""
     there = records_in(store.PUBLISHED).get(run.experiment.id)
     if there is None or not _is_published_otherwise(run):
         return False

@@ -81,7 +81,7 @@ def _described(run: Run) -> dict[str, Any]:
 
 
 def _is(value: Any, text: str) -> bool:
-    """Say whether a value is what a text names: "1e-3" is 0.001."""
+    """Return whether a value is what a text names: "1e-3" is 0.001."""
     if isinstance(value, Real) and not isinstance(value, bool):
         with contextlib.suppress(ValueError):
             return float(text) == value

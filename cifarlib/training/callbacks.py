@@ -86,6 +86,20 @@ class Callback:
         """Go on from what a checkpoint kept."""
 
 
+def checked(callbacks: Callback | Iterable[Callback]) -> list[Callback]:
+    """Return callbacks as a list, one alone too; ValueError for what is none."""
+    if isinstance(callbacks, Callback):
+        return [callbacks]
+    callbacks = list(callbacks)
+    for callback in callbacks:
+        if isinstance(callback, type):
+            name = callback.__name__
+            raise ValueError(f"got the class {name} as callback, expected one made of it: {name}()")
+        if not isinstance(callback, Callback):
+            raise ValueError(f"got {callback!r} as callback, expected a Callback")
+    return callbacks
+
+
 def length_of(loader: Any) -> int | None:
     """Return how many batches a loader has; None where it does not know."""
     try:
@@ -167,12 +181,14 @@ class LiveCurves(Callback):
 
     def on_epoch_end(self, training: Training) -> None:
         """Draw the curves so far."""
-        import matplotlib.pyplot as plt  # only a notebook draws
-        from IPython.display import display
+        from IPython.display import display  # only a notebook draws
+        from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator
 
         history = training.frame
-        figure, axes = plt.subplots(1, 2, figsize=(8, 2.6), layout="constrained")
+        # not pyplot's, which the end of the cell would show once more
+        figure = Figure(figsize=(8, 2.6), layout="constrained")
+        axes = figure.subplots(1, 2)
         for axis, measure in zip(axes, ("loss", "accuracy"), strict=True):
             for part, line in (("train", ".--"), ("valid", ".-")):
                 if f"{part}_{measure}" in history:
@@ -180,7 +196,6 @@ class LiveCurves(Callback):
             axis.set(xlabel="epoch", ylabel=measure, xlim=(0.8, training.epochs + 0.2))
             axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes[0].legend()
-        plt.close(figure)  # or the cell's end would show it again
         if self.shown is None:
             self.shown = display(figure, display_id=True)
         else:

@@ -27,7 +27,7 @@ M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 MOST_BYTES = 2**31 - 1
 # how floats that are not normalised are told from others
-MOST_NORMALISED = 3  # white is below that, in ImageNet's standard deviations
+MOST_NORMALISED = 10  # white is far below that, in standard deviations of whatever images
 LEVEL_ROUNDING = 1e-3  # of 255 levels: what bytes ÷ 255 lose in float32
 MANY = 8  # images among which some pixel is darker than the mean
 
@@ -156,9 +156,13 @@ def _levels_of(images: torch.Tensor) -> str:
         return ""
     if high > MOST_NORMALISED:
         return "0 to 255"
+    if high > 1:
+        return ""
     levels = 255 * images
-    are_bytes = bool((levels - levels.round()).abs().max() < LEVEL_ROUNDING)
-    if high <= 1 and (are_bytes or len(images) >= MANY):
+    are_whole = bool((levels - levels.round()).abs().max() < LEVEL_ROUNDING)
+    # bright bytes that were normalised with 0.5 and 0.5 are odd levels, all of them
+    are_bytes = are_whole and bool((levels.round() % 2 == 0).any())
+    if are_bytes or len(images) >= MANY:
         return "0 to 1"
     return ""
 
@@ -180,7 +184,7 @@ def use_allowed_cores() -> None:
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep what it frees for its next use, on Linux; say whether that was taken.
+    """Let this process keep what it frees for its next use, on Linux; return whether it took that.
 
     Each step frees and asks for hundreds of megabytes. Left to itself the GNU C library gives large
     blocks back to the system, which must clear every page that it lends again: two fifths of a
@@ -242,7 +246,7 @@ def _can_learn_in_bfloat16(model: nn.Module, image_size: int | None) -> bool:
 
 
 def _is_depthwise(model: nn.Module) -> bool:
-    """Say whether a net has depthwise convolutions, one filter a channel."""
+    """Return whether a net has depthwise convolutions, one filter a channel."""
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1:
             return True

@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from ..config import RECIPES, Recipe
-from ..utils.checks import whole_number
-from .callbacks import Callback, Training, batches_of, length_of, usual_callbacks
+from ..utils.checks import real_number, whole_number
+from .callbacks import Callback, Training, batches_of, checked, length_of, usual_callbacks
 from .device import Device, choose_device
 from .engine import Driven, choose_engine
 from .loop import Loss, evaluate, train_epoch
@@ -36,7 +36,7 @@ def fit(  # noqa: PLR0913
     optimizer: Optimizer | None = None,
     scheduler: LRScheduler | None = None,
     device: Device | None = None,
-    callbacks: Iterable[Callback] = (),
+    callbacks: Callback | Iterable[Callback] = (),
     checkpoint: str | Path | Checkpoint | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
@@ -63,8 +63,7 @@ def fit(  # noqa: PLR0913
     clip_norm = None
     if optimizer is None:
         recipe = recipe or RECIPES["writeup"]
-        if lr is None:
-            lr = recipe.lr or LR
+        lr = real_number("lr", recipe.lr or LR if lr is None else lr, above=0)
         steps = length_of(train_loader)
         optimizer = make_optimizer(recipe, model.parameters(), lr, fused=device.fast)
         scheduler = make_scheduler(recipe, optimizer, lr, epochs=epochs, steps_per_epoch=steps)
@@ -83,7 +82,7 @@ def fit(  # noqa: PLR0913
         train_loader=train_loader,
         epochs=epochs,
     )
-    callbacks = [*callbacks, *(usual_callbacks() if progress else ())]
+    callbacks = [*checked(callbacks), *(usual_callbacks() if progress else ())]
     # goes on from the checkpoint, if there is one
     recovery = Recovery(training, callbacks, checkpoint_of(training, checkpoint))
     try:

@@ -79,7 +79,7 @@ def train_epoch(
             # half the bits where that is safe and faster
             with device.autocast():
                 logits = model(some_images)
-                mean_loss = loss(logits, some_labels)
+                mean_loss = _mean(loss, logits, some_labels)
             # the parts' gradients add up to the whole batch's
             # the scaler keeps float16 from rounding small ones to zero
             share = len(some_labels) / len(labels)
@@ -147,7 +147,17 @@ def _summed(loss: Loss, logits: torch.Tensor, labels: torch.Tensor) -> torch.Ten
     """Return the loss of a batch, summed over its pictures."""
     if loss is cross_entropy:  # which sums more exactly than a mean can be multiplied
         return cross_entropy(logits, labels, reduction="sum")
-    return loss(logits, labels) * len(labels)
+    return _mean(loss, logits, labels) * len(labels)
+
+
+def _mean(loss: Loss, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the loss of a batch; ValueError for more numbers than one."""
+    mean = loss(logits, labels)
+    if mean.dim() > 0:
+        raise ValueError(
+            f"got a loss of shape {tuple(mean.shape)}, expected one number, a batch's mean"
+        )
+    return mean
 
 
 def _total_losses(losses: list[torch.Tensor]) -> torch.Tensor:

@@ -9,7 +9,7 @@ import torch
 
 from ..data.loader import WorkersLost, without_workers
 from ..utils.errors import first_line, lacks_memory, last_line
-from ..utils.files import expanded, write_bytes
+from ..utils.files import ensure_folder, expanded, write_bytes
 from ..utils.progress import say
 from ..utils.signals import interrupt_waits
 from .callbacks import Callback, Training
@@ -31,6 +31,10 @@ def checkpoint_of(
     """Return the checkpoint with whose training it is: by a path, all that shapes this one."""
     if checkpoint is None or isinstance(checkpoint, Checkpoint):
         return checkpoint
+    path = expanded(checkpoint)
+    if path.is_dir():
+        raise ValueError(f"got folder {path} as checkpoint, expected a file such as mine.pt")
+    ensure_folder(path.parent)  # before training rather than after its first epoch
     group = training.optimizer.param_groups[0]
     owner: dict[str, Any] = {
         "network": type(training.model).__name__,
@@ -43,7 +47,7 @@ def checkpoint_of(
     for name, value in group.items():
         if isinstance(value, int | float | bool):
             owner[name] = value
-    return Checkpoint(expanded(checkpoint), owner)
+    return Checkpoint(path, owner)
 
 
 class Recovery:
@@ -146,7 +150,9 @@ class Recovery:
         schedule = None
         if training.scheduler is not None:
             schedule = training.scheduler.state_dict()
+        generator = _generator_of(training.train_loader)
         state = {
+            "generator": generator and generator.get_state(),
             "model": training.model.state_dict(),
             "optimizer": training.optimizer.state_dict(),
             "scheduler": schedule,
@@ -174,6 +180,9 @@ class Recovery:
             ) from None
         if training.scheduler is not None:
             training.scheduler.load_state_dict(state["scheduler"])
+        generator = _generator_of(training.train_loader)
+        if generator is not None and state["generator"] is not None:
+            generator.set_state(state["generator"])
         # a new one, for the old may have stopped half-way through a step; one at rest has no state
         training.scaler = training.device.make_scaler()
         if state["scaler"]:
@@ -191,3 +200,8 @@ class Recovery:
         if self.checkpoint is None:
             return ""
         return self.checkpoint.owner
+
+
+def _generator_of(loader: Any) -> torch.Generator | None:
+    """Return the generator that a loader's order is drawn from, if it has one of its own."""
+    return getattr(loader, "generator", None)

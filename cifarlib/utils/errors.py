@@ -25,7 +25,7 @@ def unknown(kind: str, got: object, known: Iterable[str]) -> ValueError:
 
 
 def lacks_memory(error: BaseException) -> bool:
-    """Say whether an error tells of too little memory, in the process or on its accelerator."""
+    """Return whether an error tells of too little memory, in the process or on its accelerator."""
     # torch's own kind is a RuntimeError that says so; importing torch for it would take seconds
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True

@@ -112,7 +112,7 @@ def clear_left_overs(folder: Path) -> None:
 
 
 def _is_left_over(path: Path) -> bool:
-    """Say whether nobody writes at a temporary name any more: see temporary_name."""
+    """Return whether nobody writes at a temporary name any more: see temporary_name."""
     before, _, node = path.name.removesuffix(".tmp").rpartition("@")
     pid = before.rpartition(".")[2]
     if node == platform.node() and pid.isdigit():

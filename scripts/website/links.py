@@ -44,7 +44,7 @@ def github_repository(address: str, branch: str) -> Repository | None:
 
 
 def is_outside(address: str) -> bool:
-    """Say whether an address names a host or a scheme of its own."""
+    """Return whether an address names a host or a scheme of its own."""
     parts = urlsplit(address)
     return bool(parts.scheme or parts.netloc)
 

@@ -103,7 +103,7 @@ def text_without_code(block: Tag) -> str:
 
 
 def is_english(text: str) -> bool:
-    """Say whether a text holds English words and no Chinese."""
+    """Return whether a text holds English words and no Chinese."""
     return bool(WORD.search(text)) and not CHINESE.search(text)
 
 

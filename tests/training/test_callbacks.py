@@ -5,7 +5,6 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 import IPython.display
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from helpers import CPU, fit_tiny, fixed_batches, tiny_net, train_batches
@@ -28,13 +27,11 @@ class Shown:
 
 
 def test_the_curves_are_drawn_anew_after_each_epoch_in_one_place(train, monkeypatch):
-    plt.switch_backend("agg")
     monkeypatch.setattr(Shown, "seen", [])
     monkeypatch.setattr(IPython.display, "display", Shown)
     fit_tiny(train, epochs=3, callbacks=[LiveCurves()])
     # training and validation, of loss and of accuracy
     assert Shown.seen == [[1] * 4, [2] * 4, [3] * 4]
-    assert plt.get_fignums() == []
 
 
 def test_there_are_curves_by_default_in_a_notebook_alone(monkeypatch):

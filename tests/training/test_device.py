@@ -53,6 +53,17 @@ def test_bfloat16_stays_close_to_float32(train):
     assert losses["bfloat16"] != losses["float32"]
 
 
+@pytest.mark.parametrize("n_images", [1, 4])
+def test_bright_images_that_are_normalised_are_not_taken_for_raw_ones(n_images):
+    device = Device(torch.device("cpu"), mean=(0.5,) * 3, std=(0.5,) * 3, refuses_raw=True)
+    bright = torch.randint(128, 256, (n_images, 3, 8, 8), dtype=torch.uint8)
+    device.prepare(device.prepare(bright))  # whole numbers ÷ 255, from 0 to 1
+    with pytest.raises(ValueError, match="floats from 0 to 1"):
+        device.prepare(bright / 255)
+    with pytest.raises(ValueError, match="floats from 0 to 255"):
+        device.prepare(bright.float())
+
+
 MEMORY = """
 import resource, sys, torch
 from cifarlib.training.device import keep_freed_memory

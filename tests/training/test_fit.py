@@ -163,6 +163,19 @@ def test_stopped_by_ctrl_c_the_same_call_goes_on_with_the_same_numbers(torchvisi
     assert counts.steps == 3 * 4
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_loaders_own_generator_goes_on_where_it_was_stopped(workers, torchvisions, tmp_path):
+    def losses(**options):
+        own = torch.Generator().manual_seed(3)
+        batches = DataLoader(torchvisions, 50, True, generator=own, num_workers=workers)
+        return list(fit(four_lines(), batches, epochs=3, **WITHOUT_BAR, **options).train_loss)
+
+    path = tmp_path / "new" / "c.pt"
+    with pytest.raises(KeyboardInterrupt):
+        losses(checkpoint=path, callbacks=At(2, 2, press_ctrl_c))
+    assert losses(checkpoint=path) == losses()
+
+
 class Endless(IterableDataset):
     """Two batches, of which nobody knows how many they are."""
 
@@ -228,7 +241,12 @@ def test_a_plateau_scheduler_is_told_the_validation_loss(train):
         ({"optimizer": True, "recipe": RECIPES["writeup"]}, "an optimizer and an lr or a recipe"),
         ({"scheduler": True}, "a scheduler without its optimizer"),
         ({"recipe": "writeup"}, "expected a Recipe"),
-        ({"lr": -1.0}, "learning rate"),
+        ({"lr": -1.0}, "got lr -1.0"),
+        ({"lr": 0}, "got lr 0"),
+        ({"callbacks": [BestWeights]}, r"expected one made of it: BestWeights\(\)"),
+        ({"callbacks": ["bar"]}, "got 'bar' as callback"),
+        ({"loss": nn.CrossEntropyLoss(reduction="none")}, r"loss of shape \(64,\), expected one"),
+        ({"checkpoint": "."}, "as checkpoint, expected a file such as"),
     ],
 )
 def test_what_is_said_twice_or_cannot_be_is_refused(options, said, train):

@@ -285,7 +285,7 @@ def test_twelve_double_presses_of_ctrl_c_change_no_number(train, whole, fingers,
 
 
 def is_stopped(train, path, fingers: threading.Event) -> bool:
-    """Train while Ctrl-C counts; say whether it came before the end."""
+    """Train while Ctrl-C counts; return whether it came before the end."""
     try:
         fingers.set()
         try:

@@ -33,7 +33,7 @@ def _cell(run: Run) -> tuple:
 
 
 def _is_plain(run: Run) -> bool:
-    """Say whether a run is the comparison's own way."""
+    """Return whether a run is the comparison's own way."""
     return run.experiment.recipe == run.experiment.policy == "writeup" and (
         run.experiment.stem == "imagenet"
     )

@@ -246,7 +246,7 @@ def _run_facts(run: Run) -> dict[str, Any]:
 
 
 def _is_plain(run: Run) -> bool:
-    """Say whether a run is its cell of the comparison: the write-up's way, by the usual seed."""
+    """Return whether a run is its cell of the comparison: the write-up's way, by the usual seed."""
     asked = run.experiment
     way = (asked.budget, asked.recipe, asked.policy, asked.stem)
     is_its_way = way == (SCALE, "writeup", "writeup", "imagenet") and asked.lr is None
