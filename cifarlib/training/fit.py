@@ -59,17 +59,19 @@ def fit(  # noqa: PLR0913
     device = device or choose_device(model)
     device.place(model)
 
-    train_loss = valid_loss = loss or cross_entropy
+    training_loss = validation_loss = loss or cross_entropy
     clip_norm = None
     if optimizer is None:
         recipe = recipe or RECIPES["writeup"]
-        lr = real_number("lr", recipe.lr or LR if lr is None else lr, above=0)
+        if lr is None:
+            lr = recipe.lr or LR
+        lr = real_number("lr", lr, above=0)
         steps = length_of(train_loader)
         optimizer = make_optimizer(recipe, model.parameters(), lr, fused=device.fast)
         scheduler = make_scheduler(recipe, optimizer, lr, epochs=epochs, steps_per_epoch=steps)
         clip_norm = recipe.clip_norm
         if loss is None:
-            train_loss = functools.partial(cross_entropy, label_smoothing=recipe.label_smoothing)
+            training_loss = functools.partial(cross_entropy, label_smoothing=recipe.label_smoothing)
 
     # what callbacks are told, and what a checkpoint keeps
     training = Training(
@@ -77,28 +79,28 @@ def fit(  # noqa: PLR0913
         optimizer,
         scheduler,
         device,
-        engine=Driven(model, device, choose_engine(device)),  # the model, as a GPU is fast with it
-        scaler=device.make_scaler(),  # of gradients in float16; elsewhere it does nothing
+        engine=Driven(model, device, choose_engine(device)),  # on a GPU the model as a CUDA graph
+        scaler=device.make_scaler(),  # keeps float16's small gradients; else it does nothing
         train_loader=train_loader,
         epochs=epochs,
     )
     callbacks = [*checked(callbacks), *(usual_callbacks() if progress else ())]
-    # goes on from the checkpoint, if there is one
     recovery = Recovery(training, callbacks, checkpoint_of(training, checkpoint))
+    recovery.resume()  # after the last epoch of the checkpoint, if there is one
     try:
-        for epoch in recovery.epochs_left():
+        while len(training.history) < epochs and not training.should_stop:
 
-            def one_epoch(epoch: int = epoch) -> dict[str, float]:
+            def one_epoch() -> dict[str, float]:
                 start = time.perf_counter()
                 for callback in callbacks:
                     callback.on_epoch_begin(training)
-                row = {"epoch": epoch, "lr": optimizer.param_groups[0]["lr"]}
+                row = {"epoch": len(training.history) + 1, "lr": optimizer.param_groups[0]["lr"]}
                 row["train_loss"], row["train_accuracy"] = train_epoch(
                     training.engine,
-                    batches_of(training, callbacks),  # which tells them of each step
+                    batches_of(training, callbacks),  # after each step: one-cycle's rate, on_step
                     optimizer=optimizer,
                     device=device,
-                    loss=train_loss,
+                    loss=training_loss,
                     clip_norm=clip_norm,
                     scaler=training.scaler,
                     micro_batches=training.micro_batches,
@@ -108,23 +110,23 @@ def fit(  # noqa: PLR0913
                         model,
                         valid_loader,
                         device=device,
-                        loss=valid_loss,
+                        loss=validation_loss,
                         micro_batches=training.micro_batches,
                     )
                     _check_finite(row)
                 row["seconds"] = round(time.perf_counter() - start, 2)
-                move_after_epoch(scheduler, row)  # the learning rate; one-cycle's moves each step
+                move_after_epoch(scheduler, row)  # the learning rate, unless it moves each step
                 return row
 
-            # if it fails, by Ctrl-C say, the model is put back to where the epoch began, and then
-            # the epoch is begun again (short memory, dead workers) or the error raised
-            row = recovery.complete(one_epoch, epoch)
+            # Where the epoch fails, everything is put back to how it was before it. If memory was
+            # short or a worker died, the epoch is tried again; Ctrl-C and other errors are raised.
+            row = recovery.complete(one_epoch)
             training.history.append(row)
             for callback in callbacks:
                 callback.on_epoch_end(training)  # which may set training.should_stop
-            recovery.keep()  # writes the checkpoint
+            recovery.save()  # the checkpoint, if one was asked for
     finally:
-        recovery.take_back()  # of an epoch that is half done, whatever stopped it
+        recovery.undo_half_an_epoch()  # which a second Ctrl-C may have left
         training.engine.stop()
         for callback in callbacks:
             callback.on_fit_end(training)

@@ -1,6 +1,6 @@
 """What a long training survives: memory that is short, workers that die, Ctrl-C, a dead process."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,16 +69,15 @@ class Recovery:
         self.callbacks = callbacks
         self.checkpoint = checkpoint
         self.is_half_done = False
-        if checkpoint and checkpoint.path.exists():
-            self._restore(checkpoint.path.read_bytes())
+        self.before = memoryview(b"")
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, if there is one."""
+        if self.checkpoint and self.checkpoint.path.exists():
+            self._restore(self.checkpoint.path.read_bytes())
         self.before = self._pack()  # what an epoch that fails is taken back to
 
-    def epochs_left(self) -> Iterable[int]:
-        """Yield the numbers of the epochs that are to be done, from 1."""
-        while len(self.training.history) < self.training.epochs and not self.training.should_stop:
-            yield len(self.training.history) + 1
-
-    def complete(self, one_epoch: Callable[[], dict[str, float]], epoch: int) -> dict[str, float]:
+    def complete(self, one_epoch: Callable[[], dict[str, float]]) -> dict[str, float]:
         """Return the row that one_epoch() returns; whatever goes wrong in it, it has not been."""
         while True:
             self.is_half_done = True
@@ -88,14 +87,14 @@ class Recovery:
                 return row
             except BaseException as error:  # whatever it is, the epoch is taken back
                 remedy = self._remedy(error)
-                problem = self._explain(error, epoch)
+                problem = self._explain(error)
             # no longer within the except, which would keep the failed step's memory
-            self.take_back()
+            self.undo_half_an_epoch()
             if remedy is None:
                 raise problem
             remedy()
 
-    def take_back(self) -> None:
+    def undo_half_an_epoch(self) -> None:
         """Put all back as it was before an epoch that is half done."""
         # an impatient second Ctrl-C must not leave it half restored
         with interrupt_waits():
@@ -103,8 +102,8 @@ class Recovery:
                 self._restore(self.before)
             self.is_half_done = False
 
-    def keep(self) -> None:
-        """Keep the training as it is now, in its checkpoint too."""
+    def save(self) -> None:
+        """Keep the training as it is now, in its checkpoint too if it has one."""
         self.before = self._pack()
         if self.checkpoint:
             write_bytes(self.checkpoint.path, self.before)
@@ -128,8 +127,9 @@ class Recovery:
         loader: Any = self.training.train_loader
         self.training.train_loader = without_workers(loader)
 
-    def _explain(self, error: BaseException, epoch: int) -> BaseException:
+    def _explain(self, error: BaseException) -> BaseException:
         """Return what to raise for an error within an epoch."""
+        epoch = len(self.training.history) + 1
         kept = f"the state after epoch {epoch - 1} is kept"
         if isinstance(error, KeyboardInterrupt):
             advice = " in the model"

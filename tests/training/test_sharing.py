@@ -31,13 +31,22 @@ def watching(folder: Path) -> Iterator[MachineLoad]:
     load.on_fit_end(None)
 
 
+ORPHAN = """
+import subprocess, sys
+endless = [sys.executable, "-c", "while True: pass"]
+print(subprocess.Popen(endless, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid)
+"""
+
+
 @pytest.fixture
-def busy():
-    """A process that takes a core."""
-    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+def busy() -> Iterator[psutil.Process]:
+    """A process that takes a core; no child of this one, whose work is not others'."""
+    started = subprocess.run(
+        [sys.executable, "-c", ORPHAN], capture_output=True, check=True, timeout=60
+    )
+    process = psutil.Process(int(started.stdout))
     yield process
     process.kill()
-    process.wait()
 
 
 class Marks(Callback):
