@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
 from dataclasses import asdict
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ..config import Experiment, grid
 from ..utils.errors import lacks_memory
@@ -67,11 +67,7 @@ def train(asked: argparse.Namespace) -> int:
         asked.image_size,
         asked.init,
         asked.budget,
-        seed=asked.seed,
-        recipe=asked.recipe,
-        policy=asked.policy,
-        stem=asked.stem,
-        lr=asked.lr,
+        **_variations(asked),
     )
     finished = run(
         experiment,
@@ -290,6 +286,11 @@ class _Parser(argparse.ArgumentParser):
         self.exit(BAD_INPUT, f"error: {message}; see --help\n")
 
 
+def _variations(asked: argparse.Namespace) -> dict[str, Any]:
+    """Return the fields of an experiment that have a default, as they were asked for."""
+    return {name: getattr(asked, name) for name in ("seed", "recipe", "policy", "stem", "lr")}
+
+
 def _cells(asked: argparse.Namespace) -> list[Experiment]:
     """Return the experiments of a grid; an axis that was not named is the comparison's."""
     return grid(
@@ -297,11 +298,7 @@ def _cells(asked: argparse.Namespace) -> list[Experiment]:
         backbones=asked.backbone,
         image_sizes=asked.image_size,
         inits=asked.init,
-        seed=asked.seed,
-        recipe=asked.recipe,
-        policy=asked.policy,
-        stem=asked.stem,
-        lr=asked.lr,
+        **_variations(asked),
     )
 
 

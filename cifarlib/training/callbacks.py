@@ -1,6 +1,5 @@
 """What is told of a training as it goes: a bar, curves, and whatever a reader wants to know."""
 
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from ..utils.progress import progress_bar
+from ..utils.progress import in_notebook, progress_bar
 from .device import Device
 from .engine import Driven
 from .optim import moves_each_step
@@ -183,7 +182,7 @@ class LiveCurves(Callback):
         """Draw the curves so far."""
         from IPython.display import display  # only a notebook draws
         from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
+        from matplotlib.ticker import MaxNLocator, PercentFormatter
 
         history = training.frame
         # not pyplot's, which the end of the cell would show once more
@@ -195,6 +194,7 @@ class LiveCurves(Callback):
                     axis.plot(history.epoch, history[f"{part}_{measure}"], line, label=part)
             axis.set(xlabel="epoch", ylabel=measure, xlim=(0.8, training.epochs + 0.2))
             axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes[1].yaxis.set_major_formatter(PercentFormatter(1))
         axes[0].legend()
         if self.shown is None:
             self.shown = display(figure, display_id=True)
@@ -237,11 +237,6 @@ def usual_callbacks(name: str = "fit") -> list[Callback]:
     if in_notebook():
         callbacks.append(LiveCurves())
     return callbacks
-
-
-def in_notebook() -> bool:
-    """Return whether this is a notebook's kernel, which shows figures."""
-    return type(sys.stdout).__module__.startswith("ipykernel")
 
 
 def copy_to_cpu(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -19,8 +19,13 @@ def say(line: str) -> None:
     tqdm.write(line, file=_stream())
 
 
+def in_notebook() -> bool:
+    """Return whether this is a notebook's kernel, which shows figures."""
+    return type(sys.stdout).__module__.startswith("ipykernel")
+
+
 def _stream() -> TextIO:
     # a notebook shows standard error as an alarm
-    if type(sys.stdout).__module__.startswith("ipykernel"):
+    if in_notebook():
         return sys.stdout
     return sys.stderr or io.StringIO()  # a closed one is None

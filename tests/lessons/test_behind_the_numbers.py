@@ -5,23 +5,8 @@ import pytest
 
 from cifarlib import Experiment, find_run, load_runs, run_label
 from cifarlib.experiments.store import find_published_run
-from cifarlib.lessons.behind_the_numbers.how_made import batch_norm_table, machines
-from cifarlib.lessons.behind_the_numbers.memory import (
-    memory_effect,
-    memory_effects,
-    memory_figure,
-    part_and_whole,
-)
-from cifarlib.lessons.behind_the_numbers.scores import (
-    gaps_figure,
-    intervals_figure,
-    score_intervals,
-    seed_pairs,
-    seeds_figure,
-    tta_figure,
-    tta_gains,
-    validation_gaps,
-)
+from cifarlib.lessons import behind_the_numbers as lesson
+from cifarlib.lessons.behind_the_numbers.memory import memory_effect
 from cifarlib.published.read import measured_batch_norm
 
 
@@ -49,7 +34,7 @@ def test_no_two_runs_have_one_name(full):
 
 
 def test_a_gap_is_test_minus_the_best_validation_in_points(full):
-    gaps = validation_gaps(full)
+    gaps = lesson.validation_gaps(full)
     assert len(gaps) == len(full)
     assert gaps.test.is_monotonic_decreasing
     run = find_published_run("ResNet18-32px-scratch-writeup")
@@ -57,29 +42,29 @@ def test_a_gap_is_test_minus_the_best_validation_in_points(full):
     assert row.gap == pytest.approx(100 * (run.test["accuracy"] - run.history.valid_accuracy.max()))
     # two samples of 10,000 with a share near 0.39
     assert row.band == pytest.approx(100 * 1.96 * np.sqrt(2 * 0.39 * 0.61 / 10_000), abs=0.01)
-    gaps_figure(gaps)
+    lesson.gaps_figure(gaps)
 
 
 def test_an_interval_holds_its_accuracy_and_is_two_points_wide(full):
-    intervals = score_intervals(full)
+    intervals = lesson.score_intervals(full)
     assert (intervals.low < intervals.test).all()
     assert (intervals.test < intervals.high).all()
     assert (100 * (intervals.high - intervals.low)).between(1.6, 2).all()
-    intervals_figure(intervals)
+    lesson.intervals_figure(intervals)
 
 
 def test_every_two_seeds_are_compared_picture_by_picture(seeds):
-    pairs = seed_pairs(seeds)
+    pairs = lesson.seed_pairs(seeds)
     assert list(pairs.index) == ["42 / 1", "42 / 2", "1 / 2"]
     more = pairs.only_first - pairs.only_second
     assert np.allclose(pairs.gap, 100 * more / 10_000)
     assert (pairs.p > 0.05).all()
-    figure = seeds_figure(seeds)
+    figure = lesson.seeds_figure(seeds)
     assert [len(axis.lines) for axis in figure.axes] == [4, 4]  # and the published
 
 
 def test_the_gains_are_those_of_the_records(full):
-    gains = tta_gains(full)
+    gains = lesson.tta_gains(full)
     run = find_published_run("ResNet18-32px-scratch-writeup")
     row = gains.loc["ResNet18 32 px scratch"]
     assert row.fixed == run.test["tta_accuracy"]
@@ -87,14 +72,14 @@ def test_the_gains_are_those_of_the_records(full):
     # whoever never saw a picture upside down is harmed by looking at it so
     natural = gains[gains.index.str.contains("natural")]
     assert (natural.high < natural.test - 0.05).all()
-    tta_figure(gains)
+    lesson.tta_figure(gains)
 
 
 # --- twins ----------------------------------------------------------------------------------------
 
 
 def test_each_pair_is_one_cell_with_fewer_pictures_and_with_all():
-    pairs = part_and_whole()
+    pairs = lesson.part_and_whole()
     assert len(pairs) >= 11
     for part, whole in pairs:
         counts = [run.provenance["data"]["counts"]["train"] for run in (part, whole)]
@@ -133,17 +118,17 @@ def test_what_is_left_over_is_the_difference_of_the_differences():
 def test_without_a_twin_nothing_is_left_over():
     none = np.zeros(4, bool)
     run = Answered([1, 0, 1, 0])
-    effects = memory_effects([(run, run)], none, none)
+    effects = lesson.memory_effects([(run, run)], none, none)
     assert list(effects.index) == ["ResNet18 32 px scratch"]
     assert effects.left_over.isna().all()
-    memory_figure({"one": effects, "other": effects})
+    lesson.memory_figure({"one": effects, "other": effects})
 
 
 # --- how they were made ---------------------------------------------------------------------------
 
 
 def test_the_batch_norm_table_has_a_cell_for_each_measurement():
-    table = batch_norm_table()
+    table = lesson.batch_norm_table()
     measured = measured_batch_norm()
     assert table.shape == (measured.run.nunique(), measured.statistics.nunique())
     assert table.loc["ResNet50 32 px scratch", "running averages"] == "11.34 (35.1%)"
@@ -151,7 +136,7 @@ def test_the_batch_norm_table_has_a_cell_for_each_measurement():
 
 
 def test_every_run_was_made_somewhere(full):
-    made = machines(full)
+    made = lesson.machines(full)
     assert made.runs.sum() == len(full)
     assert set(made.precision) == {"bfloat16", "float32"}
     shared = made[made.device == "NVIDIA H200"].iloc[0]

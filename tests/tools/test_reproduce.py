@@ -246,18 +246,10 @@ def test_a_quick_run_of_another_seed_is_within_the_noise_of_the_record():
 
 
 @pytest.mark.parametrize("name", LIES)
-def test_a_smoke_record_with_one_false_measure_is_off(name):
-    lie, _ = LIES[name]
-    true = published("smoke")
-    false = falsified(true, name, lie)
-    assert compare(false, true.history, true.test).verdict[name] == "off"
-
-
-@pytest.mark.parametrize("name", LIES)
-def test_a_full_record_with_one_false_measure_is_off(name):
-    _, lie = LIES[name]
-    true = published("writeup")
-    false = falsified(true, name, lie)
+@pytest.mark.parametrize(("budget", "which"), [("smoke", 0), ("writeup", 1)])
+def test_a_record_of_either_scale_with_one_false_measure_is_off(budget, which, name):
+    true = published(budget)
+    false = falsified(true, name, LIES[name][which])
     assert compare(false, true.history, true.test).verdict[name] == "off"
 
 
